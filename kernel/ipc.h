@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Endpoints and message transfer.  [M 2.3] [M 3.2.1] [G8] [G10] [G16] [G17]
+ */
+#ifndef KERNEL_IPC_H
+#define KERNEL_IPC_H
+
+#include "kernel/thread.h"
+
+/*
+ * Invariants (IPC group): senders and receivers never wait together; every queued thread is in state
+ * SEND or RECV with ipc->endpoint == this.
+ */
+struct endpoint {
+    struct kobj obj;
+    struct thread *queue;   /* first of a circular list, or NULL */
+    uint32_t senders;       /* 1: they are senders; 0: receivers (or empty) */
+    uint32_t waiting;       /* length of the queue */
+    uint32_t spare;
+};
+STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct endpoint) == L4_SIZE_ENDPOINT);
+
+void endpoint_init(struct endpoint *ep);
+
+/* System call 0, from sys_dispatch(); words W5.. are copied in first (may fault and come back). */
+void sys_ipc(struct thread *t);
+
+/*
+ * Start the thread's nested IPC: t->kipc and t->kmsg are filled, t->cont is what the outer operation
+ * does when it is over (NULL: back to user code).  When the reply is in, `fault_replied` (fault.c) is
+ * called with the thread ready.
+ */
+void ipc_start_nested(struct thread *t);
+void ipc_start_receive(struct thread *t);   /* receive phase only (startup) */
+
+/*
+ * Abort the active operation: a user IPC ends with SND_ABORT or RCV_ABORT and `detail` in W0; a nested
+ * one makes the thread retry what it was nested in.  Not blocked in IPC: no-op, false.
+ */
+bool ipc_abort(struct thread *t, enum l4_detail detail);
+void ipc_timeout(struct thread *t);         /* from the deadline heap */
+void ipc_leave_queue(struct thread *t);     /* if in one */
+
+/* map.c: perform the items of `sender`'s active IPC into sender->ipc->partner.  See map.c's head. */
+enum step map_items(struct thread *sender);
+void map_begin(struct thread *sender, struct thread *receiver);
+
+#endif

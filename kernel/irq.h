@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/* Interrupt lines as messages from hardware threads.  [M 2.6] [G21] */
+#ifndef KERNEL_IRQ_H
+#define KERNEL_IRQ_H
+
+#include "kernel/thread.h"
+
+#define IRQ_LINES 16u
+
+enum irq_state { IRQ_KERNEL, IRQ_DETACHED, IRQ_MASKED /* by ex-regs */, IRQ_ARMED, IRQ_SENDING, IRQ_WAITING };
+
+/* The thread objects, STATIC, made by boot.  kernel_lines: bitmap of lines that the kernel keeps. */
+void irq_init(struct thread *threads[IRQ_LINES], uint32_t kernel_lines);
+struct thread *irq_thread(unsigned line);
+/* Line raised and not spurious: called by the arch with the line already masked and acknowledged if the
+ * line is not the kernel's. */
+void irq_raise(unsigned line);
+/* TCR 1, 4, 5 or ex-regs of a hardware thread changed: arm or detach. */
+void irq_reevaluate(struct thread *t);
+/* The handler replied, or the pending message was aborted: line armed again. */
+void irq_replied(struct thread *t);
+
+extern uint32_t irq_count[IRQ_LINES], irq_spurious;
+
+#endif

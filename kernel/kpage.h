@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Kernel pages: memory that users gave to the kernel, and the first-fit allocator in it.
+ * [M 2.5] [G50] [G51]
+ *
+ * frame_table[] has one entry per 4 KB frame below the direct map's end.  A frame of a kernel page is
+ * free, one whole-page object, or chunked: 128 units of 32 bytes, of which the first two hold a map
+ * of 4-bit tags, one per unit.  The tags make a page self-describing: reap.c and kobj_next() walk
+ * it without any other list.
+ */
+#ifndef KERNEL_KPAGE_H
+#define KERNEL_KPAGE_H
+
+#include "kernel/object.h"
+
+enum frame_use {
+    FRAME_FREE = 0, FRAME_PAGEDIR = 8, FRAME_DIRSHADOW = 9, FRAME_CAPDIR = 10, FRAME_IOBITMAP = 11,
+    FRAME_PAGETABLE = 12 /* or the view of a superpage */, FRAME_SHADOW = 13, FRAME_CAPTABLE = 14,
+    FRAME_CHUNKED = 15
+};
+
+#define FRAME_USER   0u /* kp: ordinary memory */
+#define FRAME_KERNEL 1u /* kp: kernel image and boot data, never given away */
+#define FRAME_DEVICE 2u /* kp: not RAM */
+
+/* kp: one of the three above, or the struct kpage that owns the frame.
+ * use: [3:0] frame_use; whole-page: [31:5] the owning task; chunked: [15:8] free units (0..126). */
+struct frame { uint32_t kp, use; };
+
+extern struct frame *frame_table; /* index = phys >> 12, below frame_count */
+extern uint32_t frame_count;
+
+enum unit_tag { UNIT_FREE, UNIT_MORE, UNIT_NODE, UNIT_THREAD, UNIT_ENDPOINT, UNIT_RESERVATION,
+                UNIT_TASK, UNIT_KPAGE, UNIT_CPU };
+
+/*
+ * A kernel page object: 2^(size-12) contiguous frames.
+ * Invariants (OBJ group): the frames' kp fields name this object; sum of units and pages fits.
+ */
+struct kpage {
+    struct kobj obj;
+    paddr_t base;
+    uint16_t frames;          /* 1..1024 */
+    uint16_t hint;            /* no frame below this index has any room */
+    struct node *converter;   /* the memory capability that was converted; NULL for boot pages */
+    union { struct kpage *conv_next; }; /* next kernel page of the same converter node */
+};
+STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct kpage) == L4_SIZE_KPAGE);
+
+/* Where to allocate: a capability flexpage in a task's names; resolved anew at each use. [G13] [G24] */
+struct kres { struct task *task; uint32_t fpage; };
+
+/*
+ * Allocate `size` bytes (one object: tag) or one whole page, zeroed, from the first kernel page in
+ * ascending name order that has room: frames ascending, units ascending.  Needs L4_W on the kernel
+ * page.  On failure NULL and *detail: RES_EMPTY no usable kernel page, RES_FULL, RES_ALIGN.
+ * Never blocks, never preempts.  Objects that are dying are skipped.
+ */
+void *kmem_alloc(const struct kres *res, unsigned size, enum unit_tag tag, enum l4_detail *detail) MUST_CHECK;
+void *kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *owner,
+                      enum l4_detail *detail) MUST_CHECK;
+/* The same inside one given kernel page (boot). */
+void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag);
+void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owner);
+
+/* Give back (zeroed again by the allocator at the next use).  size as allocated. */
+void kmem_free(void *object, unsigned size);
+void kmem_free_page(void *page);
+
+/* Does the flexpage name at least one kernel page with L4_W?  For the fault-or-error rule [G8]. */
+bool kres_usable(const struct kres *res);
+
+/* Free bytes in units and free whole frames over all kernel pages: what tests compare. */
+void kmem_totals(uint32_t *free_unit_bytes, uint32_t *free_frames);
+
+/* Describe the frames [base, base+n) as kernel page kp (marks), and undo it. */
+void kpage_mark(struct kpage *kp, uint32_t owner);
+
+/* create type 4, convert: kernel/convert.c. */
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The mapping database: links of the trees, and revocation over them.  [M 2.1.1] [G40]
+ *
+ * mapdb_* and revoke_* know trees and names only; what a name means to the hardware is space.h.
+ */
+#ifndef KERNEL_MAPDB_H
+#define KERNEL_MAPDB_H
+
+#include "kernel/object.h"
+#include "kernel/step.h"
+
+/* Make n the root of a tree of its own: depth 0, no task, linked to itself. */
+void mapdb_root(struct node *n, uint32_t obj);
+
+/*
+ * Insert `child` directly behind `parent`, one deeper.  O(1).  The caller has filled obj, name, task,
+ * flags, badge and has checked parent->depth < NODE_DEPTH_MAX.  Does not touch name tables.
+ */
+void mapdb_insert(struct node *parent, struct node *child);
+
+/* Take a leaf out of its tree (not a ROOT); active revocations that point at it move on.  O(1 + active). */
+void mapdb_unlink(struct node *leaf);
+
+enum revoke_how {
+    REVOKE_SELF = 1,    /* the node itself too (flush) */
+    REVOKE_SUSPEND = 2, /* take no right: only clear the hardware entries of the range (convert) */
+    REVOKE_QUERY = 4,   /* change nothing: call `visit` on each selected node (kdb revoke -n) */
+};
+
+/*
+ * One revocation under way: kept in a thread, in the reaper, or on the debugger's stack (QUERY only).
+ *
+ * Pass 1 goes forward: every selected node loses `mask`; one that has nothing left leaves its name at
+ * once and stays as a connector.  Pass 2 goes backward: connectors that are leaves are unlinked, and
+ * so are the connectors above that become leaves.  A node is selected if it, or the child of `root`
+ * above it, overlaps [lo, hi) in object addresses.
+ *
+ * Invariant: an active (not QUERY) revocation is on the list of active ones, and root, cursor carry
+ * NODE_CURSOR.  mapdb_unlink() keeps both valid: root becomes NULL when it is unlinked by others.
+ */
+struct revoke {
+    struct revoke *next;      /* list of active revocations */
+    struct node *root, *cursor;
+    uint32_t lo, last;        /* object addresses, both inclusive (memory, IO); 0, 0xffffffff else */
+    uint8_t mask, how, pass, selected;
+    uint8_t refs;             /* out: reference bits collected, as L4_R | L4_W [G27] */
+    bool active;
+    void (*visit)(struct revoke *rv, struct node *n);
+    void *arg;
+};
+
+/*
+ * Begin; with REVOKE_SELF the node itself loses mask as well, but keeps its slot until the end
+ * [M 2.5.1].  mask 0 without SUSPEND only collects reference bits.
+ */
+void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last, uint32_t mask,
+                  unsigned how);
+/*
+ * Work until done or preempted; STEP_DONE also when the root vanished.  With REVOKE_SELF and nothing
+ * left the root node is removed at the end; an embedded root pushes its object to the reaper instead,
+ * as does a CONVERTER that lost L4_T.  The caller then runs reap_run().
+ */
+enum step revoke_step(struct revoke *rv);
+void revoke_cancel(struct revoke *rv); /* drop it half-way; safe at any step [M 2.1.1 restartability] */
+
+/*
+ * The one walk over a subtree that revocation, convert and the dry run share: the node behind n in
+ * the subtree of root, or NULL.  mapdb_selected: does the range of `child`, a direct child of root or
+ * root itself, overlap?
+ */
+ALWAYS_INLINE struct node *mapdb_next(const struct node *root, const struct node *n)
+{
+    return n->next->depth > root->depth ? n->next : NULL;
+}
+bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last);
+
+/* Active revocations, for check and kdb. */
+extern struct revoke *revoke_active;
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Kernel objects and mapping nodes: the two structures that everything else is made of.
+ *
+ * A capability is a mapping node: (object, rights) at a name of a task.  The nodes of one object
+ * form one tree, stored as a circular doubly linked list in pre-order with a depth per node:
+ *
+ *        root            root0 a1 b2 c2 d1  (and back to root)
+ *        /  \
+ *       a    d           the subtree of a: a and the run behind it with depth > 1: b c
+ *      / \               the last node of the list (root.prev) is always a leaf
+ *     b   c
+ *
+ * Memory has one tree per 4 MB physical block, IO ports have one tree, every other object has the
+ * root node embedded.  [M 2.1.1] [G40] [G50]
+ */
+#ifndef KERNEL_OBJECT_H
+#define KERNEL_OBJECT_H
+
+#include "kernel/abi/l4sec/abi.h"
+#include "kernel/lib/assert.h"
+#include "kernel/lib/types.h"
+
+struct task;
+struct thread;
+struct kpage;
+
+enum node_flag {
+    NODE_ROOT = 1,       /* embedded in its object, or a kernel root: never freed alone */
+    NODE_CONVERTER = 2,  /* memory: this capability converted part of the page; `kpage` is the first */
+    NODE_DEVICE = 4,     /* memory: uncached, never convertible */
+    NODE_CURSOR = 8,     /* some active revocation points here (revoke.c) */
+    NODE_VIEW = 16,      /* 4 MB memory node shown through a table of 4 KB entries */
+    NODE_STATIC = 32,    /* lives in boot memory: never freed */
+    NODE_REF_R = 64,     /* sticky reference bits, collected from vanished entries [G27] */
+    NODE_REF_W = 128,
+};
+
+/*
+ * Invariants (MDB, CAP groups of `check`):
+ *   next->prev == this; depth == parent->depth + 1; parent is the nearest earlier node of that depth
+ *   task != NULL  <=>  the slot that `name` says in that task points here, and rights != 0
+ *   task == NULL for kernel roots and for connectors (rights 0, waiting to become a leaf)
+ */
+struct node {
+    struct node *next, *prev, *parent; /* parent is NULL in the tree's root only */
+    struct task *task;
+    uint32_t obj;      /* struct kobj *, or physical address of the first byte, or port << 12 */
+    uint32_t name;     /* flexpage word: base, space, size, and the current rights in [3:0] */
+    uint16_t depth;    /* root 0 */
+    uint8_t badge_len; /* 0..32; endpoints only */
+    uint8_t flags;     /* enum node_flag */
+    union {
+        uint32_t badge;        /* capability space */
+        struct kpage *kpage;   /* memory, with NODE_CONVERTER: list of kernel pages, by kpage->conv_next */
+        struct node *io_next;  /* IO space: the task's list, ascending by port */
+    };
+};
+STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct node) == L4_SIZE_NODE);
+
+#define NODE_DEPTH_MAX 65535u
+
+ALWAYS_INLINE uint32_t node_rights(const struct node *n) { return n->name & 15u; }
+ALWAYS_INLINE uint32_t node_space(const struct node *n) { return (n->name >> 10) & 3u; }
+ALWAYS_INLINE uint32_t node_size(const struct node *n) { return (n->name >> 4) & 63u; } /* log2 */
+ALWAYS_INLINE uint32_t node_base(const struct node *n) { return n->name & 0xfffff000u; }
+ALWAYS_INLINE bool node_has_children(const struct node *n) { return n->next->depth > n->depth; }
+
+enum kobj_flag {
+    KOBJ_DYING = 1,  /* on the reap list; look-ups answer "empty" */
+    KOBJ_STATIC = 2, /* part of the boot image's objects: never freed (CPU, IRQ threads, boot pages) */
+};
+
+/*
+ * The head of every first-class object.  `id` is unique for ever and is what kdb and GDB show.
+ * Invariant (OBJ group): KOBJ_DYING <=> on the reap list.
+ */
+struct kobj {
+    struct node root;          /* the creator's capability; root.obj == (uint32_t)this */
+    uint8_t type;              /* enum l4_type */
+    uint8_t flags;             /* enum kobj_flag */
+    uint8_t step;              /* progress of destruction (reap.c) */
+    uint8_t spare;
+    uint32_t id;
+    struct kobj *reap_next, *reap_prev;
+};
+
+ALWAYS_INLINE struct kobj *node_kobj(const struct node *n) { return (struct kobj *)(uintptr_t)n->obj; }
+ALWAYS_INLINE bool kobj_is_dying(const struct kobj *o) { return (o->flags & KOBJ_DYING) != 0; }
+
+/* Fill in the head: root node (no task yet, rights 0, a tree of itself), type, a fresh id. */
+void kobj_init(struct kobj *o, enum l4_type type);
+
+/*
+ * Walk all live objects in memory order, boot objects included: NULL starts, NULL ends.  O(frames)
+ * for a whole walk.  For check, kdb and GDB; any context with the kernel stopped or not preempted.
+ * kobj_by_id: the object or NULL.
+ */
+struct kobj *kobj_next(const struct kobj *previous);
+struct kobj *kobj_by_id(uint32_t id);
+const char *kobj_prefix(enum l4_type type); /* "th", "ep", ... */
+
+#endif

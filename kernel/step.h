@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Long operations are steps between preemption points.  [G42]
+ *
+ * A step function works on state kept in an object, never on the stack.  When preempt_point()
+ * answers true it returns STEP_PREEMPTED and is called again later with the same state.  When the
+ * operation destroyed the thread on whose behalf it ran it returns STEP_GONE, and the caller must
+ * return to kernel_exit() without touching that thread.
+ */
+#ifndef KERNEL_STEP_H
+#define KERNEL_STEP_H
+
+#include "kernel/lib/types.h"
+
+enum step { STEP_DONE, STEP_PREEMPTED, STEP_GONE };
+
+/*
+ * Lets pending interrupts in, then says whether someone else should run first.  Kernel state must be
+ * consistent (check would be clean).  kernel/cpu.c; on the host a hook decides (arch/host/host.h).
+ * `id` names the place, for tests that force each one.
+ */
+enum preempt_id {
+    PREEMPT_REVOKE, PREEMPT_DELETE, PREEMPT_REAP, PREEMPT_ZERO, PREEMPT_MAP, PREEMPT_NAMES,
+    PREEMPT_SUSPEND, PREEMPT_TABLE, PREEMPT_QUEUE, PREEMPT_COUNT
+};
+bool preempt_point(enum preempt_id id);
+
+#endif

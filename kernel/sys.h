@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/*
+ * System-call dispatch, and the one door back to user code.  [M 3.1] [G7] [G9]
+ */
+#ifndef KERNEL_SYS_H
+#define KERNEL_SYS_H
+
+#include "kernel/thread.h"
+
+/* Entry from the arch: `t` is current, its frame is saved, interrupts are off. */
+void sys_entry(struct thread *t);
+/* Execute (again) the call that t->frame.w[0] names. */
+void sys_dispatch(struct thread *t);
+
+/* The call is over with this W0; clears cont, msg_in.  Other output words are already in place. */
+void sys_finish(struct thread *t, uint32_t w0);
+/*
+ * Copy parameter words W5..W(count-1) in from [ECX]; true if they are in t->msg.  False: a fault is under
+ * way (or the call ended with PARAM/KERNEL_RANGE) and `cont` will run again: return at once.
+ */
+bool sys_copy_in(struct thread *t, unsigned count, thread_cont *cont) MUST_CHECK;
+/* The same outward; finishes nothing.  */
+bool sys_copy_out(struct thread *t, unsigned count, thread_cont *cont) MUST_CHECK;
+/* One word at [ECX + 4 * (n - 5)], or a register if n < 5 (unmap lists). */
+bool sys_get_word(struct thread *t, unsigned n, uint32_t *value, thread_cont *cont) MUST_CHECK;
+bool sys_put_word(struct thread *t, unsigned n, uint32_t value, thread_cont *cont) MUST_CHECK;
+
+/*
+ * Every kernel entry ends here, on the kernel stack with interrupts off: picks the thread, runs
+ * continuations, idles if nothing is ready, prepares FPU, IO bitmap and page directory, and returns the
+ * thread that the arch must now resume in user mode.
+ */
+struct thread *kernel_exit(void);
+
+void sys_unmap(struct thread *t);       /* unmap.c */
+void sys_create(struct thread *t);      /* sys_create.c, convert.c */
+void sys_cap_inspect(struct thread *t); /* sys_inspect.c */
+void sys_debug(struct thread *t);       /* debug/sys_debug.c */
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A task: three name spaces and the threads bound to it.  [M 2.1] [G50] [G52] [G53] [G54]
+ *
+ *  capability space  cap_dir[id >> 10] -> table (kernel address) -> struct node *
+ *  memory space      pd: hardware page directory, a cache; pd_shadow: the truth.  A shadow entry is
+ *                    0, a table of 1024 struct node * (even), or a 4 MB node | 1.
+ *  IO space          sorted list of nodes, plus the two bitmap pages that the TSS copies
+ */
+#ifndef KERNEL_TASK_H
+#define KERNEL_TASK_H
+
+#include <arch/paging.h>
+#include "kernel/kpage.h"
+#include "kernel/object.h"
+
+struct task {
+    struct kobj obj;
+    uint32_t *pd;               /* hardware page directory, kernel address */
+    paddr_t pd_phys;
+    uint32_t *pd_shadow;        /* see above */
+    struct node ***cap_dir;     /* 1024 tables or NULL */
+    uint8_t *io_bitmap[2];      /* bit set = no access */
+    struct node *io_nodes;      /* ascending, disjoint */
+    struct thread *threads;     /* bound threads, doubly linked by task_next/task_prev, NULL-ended */
+    uint32_t io_version;        /* changes with io_bitmap; 0 = no ports at all */
+    uint32_t reap_at;           /* destruction: next name block */
+    uint8_t spare[168];         /* the published size has room for what is to come */
+};
+STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct task) == L4_SIZE_TASK);
+
+/* ---- look-ups: never fault, any word is a legal question ---- */
+
+/* The node at capability number id, or NULL (also for the invalid one, id beyond 20 bits). */
+ALWAYS_INLINE struct node *cap_lookup(const struct task *task, uint32_t id)
+{
+    struct node **table = task->cap_dir[(id >> 10) & 1023u];
+    return table ? table[id & 1023u] : NULL;
+}
+struct node *mem_lookup(const struct task *task, uint32_t address); /* small or 4 MB node, or NULL */
+struct node *io_lookup(const struct task *task, uint32_t port);
+
+/*
+ * The object behind a capability word (bits [31:12] count), if it has the type and the rights.
+ * Else NULL and *reason: L4_D_EMPTY (also dying), L4_D_TYPE, L4_D_RIGHTS.  O(1).
+ */
+struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type type, uint32_t rights,
+                        enum l4_detail *reason) MUST_CHECK;
+
+/* ---- names: space.c.  All O(1) but the IO list ---- */
+
+/* Is there a table for this name?  Capability or memory space; IO always. */
+bool space_backed(const struct task *task, uint32_t name);
+/* Put the node at the name it carries; the slot is empty and backed.  Installs the hardware entry. */
+void space_enter(struct task *task, struct node *n);
+/* Take it out: slot and hardware entry gone, reference bits handed to the parent, n->task = NULL. */
+void space_leave(struct node *n);
+/* Rights changed in place to `rights` (not 0): fix the hardware entry. */
+void space_set_rights(struct node *n, uint32_t rights);
+/* Clear the hardware entries of n that fall into the frames [lo, last]. */
+void space_suspend(struct node *n, paddr_t lo, paddr_t last);
+/* Reference bits of this node, hardware and sticky, as L4_R | L4_W; cleared if `reset`. */
+uint32_t space_refs(struct node *n, bool reset);
+
+/* Create and hook in one table; the block is [name, name + 4 MB).  res pays. */
+enum l4_detail space_add_table(struct task *task, uint32_t space, uint32_t name, const struct kres *res);
+/* Unhook and free an empty table (all 1024 names left). */
+void space_drop_table(struct task *task, uint32_t space, uint32_t name);
+
+/*
+ * The MMU has no entry for an access that the nodes may allow: install it.
+ * access: L4_R, L4_W or L4_X.  view_res: where to take a view table from (thread's TCR 11).
+ * L4_D_NONE entry installed (or was there: stale TLB flushed); else the reason of the capability fault:
+ * EMPTY, RIGHTS, CONVERTED, NO_PAGETABLE (a view is needed and cannot be had).
+ */
+enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access, const struct kres *view_res);
+
+/* A task's fresh spaces, all or nothing. L4_D_NONE or the allocator's detail.  sys_create.c */
+enum l4_detail task_build(struct task **out, const struct kres *res);
+
+#endif

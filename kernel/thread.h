@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Threads.  [M 2.2] [M 3.1.3] [G20] [G22] [G23]
+ *
+ * There is no kernel stack per thread: what a blocked or preempted thread is doing stands in this
+ * structure.  The CPU pushes the user registers of an entry right into `frame`.
+ */
+#ifndef KERNEL_THREAD_H
+#define KERNEL_THREAD_H
+
+#include <arch/frame.h>
+#include "kernel/deadline.h"
+#include "kernel/mapdb.h"
+#include "kernel/task.h"
+
+enum thread_state {
+    THREAD_HALTED, /* does not run: fresh, unbound, halted, or dead */
+    THREAD_READY,  /* runs, or would if the scheduler let it */
+    THREAD_SEND,   /* in the queue of ipc->endpoint as a sender */
+    THREAD_RECV,   /* in the queue of ipc->endpoint as a receiver */
+    THREAD_XFER,   /* held as receiver while a sender performs items */
+    THREAD_STATE_COUNT
+};
+
+enum halt_reason { HALT_FRESH, HALT_EXREGS, HALT_UNBOUND, HALT_NO_HANDLER, HALT_NO_STARTUP, HALT_DEAD };
+
+/* What an IPC is for: the user's own call, or a kernel-made one nested in something else. */
+enum ipc_kind { IPC_USER, IPC_FAULT, IPC_EXCEPTION, IPC_STARTUP, IPC_IRQ };
+
+/*
+ * One IPC operation of a thread.  A thread has two: its own call and a nested kernel-made one; thread.ipc
+ * points to the active one.  Message word n of the user's own call is parameter word n+2 (registers,
+ * then thread.msg); of a nested one it is thread.kmsg[n].
+ */
+struct ipc {
+    struct endpoint *endpoint;     /* whose queue the thread is in; NULL: none */
+    uint32_t send, recv;           /* capability words; L4_CAP_INVALID: no such phase */
+    uint8_t kind;                  /* enum ipc_kind */
+    uint8_t sc, st, rc, rt;        /* words and items to send, to receive */
+    uint8_t oc, ot;                /* received so far */
+    bool sent;                     /* the send phase is over */
+    uint16_t snd_timeout, rcv_timeout; /* TCR encoding; 0 never */
+    uint32_t sender_id;            /* received */
+    uint32_t error;                /* result so far: L4_ERR(MAP, ..) of the send phase, or 0 */
+    struct thread *partner;        /* during THREAD_XFER and the sender's item phase, both sides */
+};
+
+/* Progress of performing typed items: kept in the sender.  map.c owns the fields. */
+struct map_state {
+    uint8_t item, count;           /* current, number of items to perform */
+    uint8_t badge_size;            /* BADGE item in force */
+    uint8_t tables_made, spare[4];
+    uint32_t badge;
+    uint32_t offset;               /* progress in the current item */
+    uint32_t granted, mapped;      /* of the current item */
+    uint32_t nodes;                /* flexpage of kernel pages for nodes (TCR 10 or MAPRES) */
+    uint32_t tables;               /* flexpage of kernel pages for tables (TABRES), 0: none */
+    uint32_t error;                /* first failure, L4_ERR(MAP, detail, item), or 0 */
+    uint32_t empty_detail;         /* why nothing was mapped by this item */
+};
+
+/* Progress of unmap, convert and create. */
+struct name_state {
+    uint32_t index, offset;        /* flexpage number, name block inside it */
+    uint32_t fpage;
+    uint32_t refs;
+    struct node *node;             /* being revoked; protected by the cursor in rv */
+    struct kpage *kpage;           /* convert: under construction */
+    struct task *task;             /* create task: under construction */
+};
+
+#define THREAD_MSG_WORDS (L4_PARAM_WORDS - 5u) /* W5..W70 */
+#define THREAD_KMSG_WORDS 24u
+
+typedef void thread_cont(struct thread *t);
+
+/*
+ * Invariants (THR group): at most one queue; HALTED => in none; bound task alive; hardware thread never
+ * READY on a CPU; saved frame is ring 3 with clean flags.
+ */
+struct thread {
+    struct kobj obj;
+    struct user_frame frame;            /* user registers; the CPU pushes here.  Offset known to entry.asm */
+    uint32_t msg[THREAD_MSG_WORDS];
+    struct task *task;             /* bound, or NULL */
+    struct thread *task_next, *task_prev;
+    uint8_t state;                 /* enum thread_state; written by thread_set_state() only */
+    uint8_t halt_reason;           /* enum halt_reason, if HALTED or halt_pending */
+    bool halt_pending;             /* halt before the next user instruction */
+    bool nested;                   /* ipc == &kipc */
+    bool hardware;                 /* interrupt thread; never runs user code */
+    bool fast_exit;                /* entered by sysenter and nothing changed the frame: may use sysexit */
+    bool msg_in;                   /* W5.. of this call are in msg already */
+    bool syscall;                  /* in a system call (frame.eax is its W0), not in a user-mode trap */
+    uint8_t irq_line, irq_state;   /* hardware threads: irq.c */
+    bool step_trap;                /* user had TF at sysenter */
+    bool debug_halt;               /* stopped by GDB or kdb: not picked by the scheduler */
+    thread_cont *cont;             /* run instead of returning to user code; NULL: return */
+    struct ipc *ipc;               /* active operation: &uipc or &kipc */
+    struct ipc uipc, kipc;
+    uint32_t kmsg[THREAD_KMSG_WORDS];
+    struct thread *queue_next, *queue_prev; /* endpoint queue, circular */
+    struct deadline timeout;       /* kind DEADLINE_IPC */
+    struct map_state map;
+    struct name_state names;
+    struct revoke revoke;
+    uint32_t tcr[L4_TCR_COUNT];    /* 1 is not stored */
+    struct resv *resv_list;        /* ordered; singly linked by thread_next */
+    struct resv *resv;             /* current position in it; NULL: none has budget */
+    uint32_t fault_w0, fault_name, fault_ip; /* last fault, for reflection, kdb explain */
+    uint32_t fault_vector, fault_error, fault_address;
+    uint64_t blocked_since;
+    uint32_t switches;
+    uint8_t fpu[512] __attribute__((aligned(16)));
+    bool fpu_used;
+};
+STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct thread) <= L4_SIZE_THREAD);
+
+/* Parameter word n of the thread's call: registers first, then msg. */
+ALWAYS_INLINE uint32_t *thread_word(struct thread *t, unsigned n)
+{
+    return n < 5 ? &t->frame.w[n] : &t->msg[n - 5];
+}
+/* Message word n of the thread's active IPC. */
+ALWAYS_INLINE uint32_t *thread_msg(struct thread *t, unsigned n)
+{
+    return UNLIKELY(t->nested) ? &t->kmsg[n] : thread_word(t, n + 2);
+}
+
+struct thread *thread_current(void);
+void thread_init(struct thread *t);                 /* defaults: halted, TCR 4-9 invalid [G23] */
+void thread_set_state(struct thread *t, enum thread_state state); /* tells the scheduler too */
+void thread_halt(struct thread *t, enum halt_reason why); /* now; not in a queue */
+void thread_bind(struct thread *t, struct task *task);    /* starts the startup wait [G20] */
+void thread_unbind(struct thread *t, enum halt_reason why); /* leaves queues, ends its operation, halts */
+/*
+ * End whatever the thread is doing in the kernel without a result: leave the queue, cancel timeout,
+ * revocation, half-built objects; a partner in transfer is told ABORTED_XFER.  Used by unbind, destroy
+ * and exchange-registers.
+ */
+void thread_cancel(struct thread *t);
+
+void sys_thread_control(struct thread *t);
+void sys_exregs(struct thread *t);
+
+const char *thread_state_name(unsigned state);
+const char *thread_halt_name(unsigned reason);
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The trace buffer: a ring of typed records, newest overwrite oldest.  Costs one test of trace_mask
+ * where it is off.  kdb shows it (`trace`, `hist`, `when`).
+ */
+#ifndef KERNEL_TRACE_H
+#define KERNEL_TRACE_H
+
+#include "kernel/lib/types.h"
+
+/* name, argument names: ids of objects unless said otherwise in cmd_trace.c */
+#define TRACE_LIST(X)                                   \
+    X(IPC_SEND, "ipc.send", "ep", "to", "words")        \
+    X(IPC_BLOCK, "ipc.block", "ep", "phase", "-")       \
+    X(IPC_END, "ipc.end", "error", "-", "-")            \
+    X(FAULT, "fault", "m0", "name", "ip")               \
+    X(EXCEPTION, "exception", "vector", "error", "ip")  \
+    X(MAP, "cap.map", "obj", "task", "name")            \
+    X(UNMAP, "cap.unmap", "obj", "task", "name")        \
+    X(CREATE, "obj.create", "obj", "type", "-")         \
+    X(DESTROY, "obj.destroy", "obj", "type", "-")       \
+    X(IRQ, "irq", "line", "state", "-")                 \
+    X(SWITCH, "sched.switch", "from", "to", "res")      \
+    X(BUDGET, "sched.budget", "res", "thread", "-")     \
+    X(REFILL, "sched.refill", "res", "thread", "-")     \
+    X(USER, "user", "w1", "w2", "w3")                   \
+    X(DEBUG, "kdb", "what", "-", "-")
+
+enum trace_event {
+#define X(name, text, a, b, c) TRACE_##name,
+    TRACE_LIST(X)
+#undef X
+    TRACE_EVENT_COUNT
+};
+
+struct trace_record { uint64_t when; uint32_t event, thread, a, b, c, sequence; };
+
+extern uint32_t trace_mask;  /* bit per event; default: all but IPC_*, SWITCH */
+void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c);
+/* Record number n (counted since boot), if still there. */
+bool trace_get(uint32_t n, struct trace_record *out);
+uint32_t trace_total(void);
+#define TRACE_RECORDS 4096u
+
+#define TRACE(event, a, b, c)                                                      \
+    do {                                                                           \
+        if (UNLIKELY(trace_mask & (1u << TRACE_##event)))                          \
+            trace_write(TRACE_##event, (uint32_t)(a), (uint32_t)(b), (uint32_t)(c)); \
+    } while (0)
+
+#endif
