@@ -45,6 +45,11 @@ struct debug_front {
     const char *name;
     bool (*attached)(void);             /* wants breakpoints and steps that it armed */
     enum debug_resume (*run)(struct debug_stop *stop);
+    /*
+     * Run one command line outside a prompt; its output goes to put().  Returns the command's result, 0 = OK.
+     * kdb has it, for GDB's `monitor`, for kdb= at boot and for debug call EXEC; NULL: no commands.
+     */
+    int (*exec)(const char *line, void (*put)(void *arg, const char *text, unsigned size), void *arg);
 };
 #define DEBUG_FRONT(symbol) LINKSET_ADD(debug_fronts, symbol)
 LINKSET_DECLARE(debug_fronts);
@@ -53,10 +58,19 @@ LINKSET_DECLARE(debug_fronts);
  * Stop the machine and run a front end until it resumes.  Callable from any kernel context with
  * interrupts off, also nested (a fault inside a front end unwinds its command instead).  Returns true if
  * somebody handled it; false: no front end, or it declined (the trap is the user program's own).
+ * regs NULL: the frame of the current thread (system call 7, a fault without handler).
  */
 bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *text);
 void debug_init(void);   /* reads debug=, kdb=, gdb= */
 bool debug_active(void); /* inside a front end now */
+/* The front end that has exec(), or NULL.  */
+const struct debug_front *debug_shell(void);
+/*
+ * A serial line (0: COM1, 1: COM2) has bytes: take them.  The break-in key or BREAK on line 0, `$` or
+ * Ctrl-C on line 1 enter the debugger; other bytes of line 0 wait for console_getc().  regs: what was
+ * interrupted.  True if the debugger was entered.
+ */
+bool debug_serial_irq(unsigned line, struct debug_regs *regs);
 
 /* ---- guard: probe.c, arch/ia32/debug ---- */
 
@@ -100,6 +114,7 @@ void kputc(char c);
 uint32_t log_total(void);                                   /* characters ever written */
 bool log_get(uint32_t n, char *c);                          /* the n-th, if still in the ring */
 extern bool console_held;                                   /* kdb owns COM1: ring only */
+int console_getc(void);                                     /* next byte typed on COM1, -1 none; never waits */
 
 /* ---- names given to objects: name.c ---- */
 #define OBJECT_NAME_MAX 12u
