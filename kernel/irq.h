@@ -19,6 +19,11 @@ void irq_raise(unsigned line);
 void irq_reevaluate(struct thread *t);
 /* The handler replied, or the pending message was aborted: line armed again. */
 void irq_replied(struct thread *t);
+/* exchange-registers with h=1 on a hardware thread: H=1 keeps the line masked, H=0 lets it be armed. */
+void irq_set_halted(struct thread *t, bool halted);
+/* SENDING and WAITING told apart by the state of the message. */
+enum irq_state irq_state_of(const struct thread *t);
+const char *irq_state_name(unsigned state);
 
 extern uint32_t irq_count[IRQ_LINES], irq_spurious;
 

@@ -17,6 +17,7 @@ void arch_reboot(void) NORETURN;
 
 void arch_irq_mask(unsigned line);
 void arch_irq_unmask(unsigned line);
+bool arch_irq_masked(unsigned line); /* as the controller was last told */
 
 /* `t` goes to user mode next: where the CPU must push its registers; FPU and IO bitmap follow. */
 void arch_prepare(struct thread *t);
@@ -25,7 +26,6 @@ void arch_fpu_release(struct thread *t);
 void arch_fpu_init(struct thread *t);
 /* Bits the CPU has, for processor-control info and boot. */
 uint32_t arch_cpu_features(void);
-/* The caller may enter user mode with changed registers: force the full exit path. */
 
 /*
  * Copy words between the kernel and the user memory of the *loaded* task.  address..+4*count-1 is below
