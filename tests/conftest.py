@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Options and fixtures that all tests share."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+TESTS = pathlib.Path(__file__).resolve().parent
+ROOT = TESTS.parent
+sys.path.insert(0, str(TESTS))
+
+from harness import qemu  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default=str(ROOT / "build/ia32-debug"), help="build directory of the debug kernel")
+    parser.addoption("--everyday", action="store_true", help="only what `make check` runs")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--everyday"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(scope="session")
+def build(request):
+    path = pathlib.Path(request.config.getoption("--build"))
+    if not (path / "kernel.elf").exists():
+        pytest.exit(f"{path}/kernel.elf does not exist: run make first", returncode=4)
+    return path
+
+
+@pytest.fixture(scope="session")
+def release_build(build):
+    path = build.parent / "ia32-release"
+    if not (path / "kernel.elf").exists():
+        subprocess.run(["make", "-s", "-C", str(ROOT), "MODE=release"], check=True,
+                       stdout=subprocess.DEVNULL, env={**os.environ, "MAKEFLAGS": ""})
+    return path
+
+
+@pytest.fixture
+def machine(build, tmp_path):
+    """machine(**options) boots a machine; all are killed at the end of the test."""
+    started = []
+
+    def start(**options):
+        options.setdefault("build", build)
+        m = qemu.Machine(directory=tmp_path / str(len(started)), **options)
+        started.append(m)
+        return m
+
+    yield start
+    for m in started:
+        m.kill()
