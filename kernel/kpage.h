@@ -30,6 +30,14 @@ struct frame { uint32_t kp, use; };
 extern struct frame *frame_table; /* index = phys >> 12, below frame_count */
 extern uint32_t frame_count;
 
+/* Does the frame belong to a kernel page now?  Any physical address is a legal question. */
+ALWAYS_INLINE bool frame_is_converted(paddr_t phys)
+{
+    return (phys >> PAGE_SHIFT) < frame_count && frame_table[phys >> PAGE_SHIFT].kp > FRAME_DEVICE;
+}
+/* Does any frame of the 4 MB block around phys?  O(1). */
+bool block_is_converted(paddr_t phys);
+
 enum unit_tag { UNIT_FREE, UNIT_MORE, UNIT_NODE, UNIT_THREAD, UNIT_ENDPOINT, UNIT_RESERVATION,
                 UNIT_TASK, UNIT_KPAGE, UNIT_CPU };
 
@@ -54,7 +62,9 @@ struct kres { struct task *task; uint32_t fpage; };
  * Allocate `size` bytes (one object: tag) or one whole page, zeroed, from the first kernel page in
  * ascending name order that has room: frames ascending, units ascending.  Needs L4_W on the kernel
  * page.  On failure NULL and *detail: RES_EMPTY no usable kernel page, RES_FULL, RES_ALIGN.
- * Never blocks, never preempts.  Objects that are dying are skipped.
+ * Never blocks, never preempts.  Objects that are dying are skipped.  Of a flexpage above 2^22 the first
+ * 1024 names count.  Inside one kernel page small objects take the first fitting run of an already
+ * chunked frame, else the first free frame is chunked [G51].
  */
 void *kmem_alloc(const struct kres *res, unsigned size, enum unit_tag tag, enum l4_detail *detail) MUST_CHECK;
 void *kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *owner,
@@ -73,8 +83,20 @@ bool kres_usable(const struct kres *res);
 /* Free bytes in units and free whole frames over all kernel pages: what tests compare. */
 void kmem_totals(uint32_t *free_unit_bytes, uint32_t *free_frames);
 
-/* Describe the frames [base, base+n) as kernel page kp (marks), and undo it. */
+/*
+ * Mark all frames of kp as owned by `owner`, free: (uint32_t)kp, or FRAME_USER to undo it.  The one
+ * place, with kpage_mark_frame, where conversions are counted: nobody else writes frame.kp after boot.
+ */
 void kpage_mark(struct kpage *kp, uint32_t owner);
+void kpage_mark_frame(uint32_t frame, uint32_t owner);
+/* Take kp off the list of its converter node (flag NODE_CONVERTER follows).  No-op if it is on none. */
+void kpage_detach(struct kpage *kp);
+
+/* The tag of one of the 128 units of a chunked frame; units 0 and 1 hold the tags themselves. */
+ALWAYS_INLINE enum unit_tag unit_tag_get(const void *page, unsigned unit)
+{
+    return (enum unit_tag)((((const uint32_t *)page)[unit >> 3] >> ((unit & 7u) * 4u)) & 15u);
+}
 
 /* create type 4, convert: kernel/convert.c. */
 

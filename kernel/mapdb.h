@@ -22,10 +22,15 @@ void mapdb_insert(struct node *parent, struct node *child);
 /* Take a leaf out of its tree (not a ROOT); active revocations that point at it move on.  O(1 + active). */
 void mapdb_unlink(struct node *leaf);
 
+/* Take a leaf out of its name (if it has one) and its tree, and free it.  Reference bits go up. */
+void mapdb_drop(struct node *leaf);
+void mapdb_trace_unmap(const struct node *n); /* trace record: n loses its name */
+
 enum revoke_how {
     REVOKE_SELF = 1,    /* the node itself too (flush) */
     REVOKE_SUSPEND = 2, /* take no right: only clear the hardware entries of the range (convert) */
     REVOKE_QUERY = 4,   /* change nothing: call `visit` on each selected node (kdb revoke -n) */
+    REVOKE_KEEP = 8,    /* leave the reference bits in the tree; only vanishing ones go to the parent (reaper) */
 };
 
 /*
@@ -44,15 +49,21 @@ struct revoke {
     struct node *root, *cursor;
     uint32_t lo, last;        /* object addresses, both inclusive (memory, IO); 0, 0xffffffff else */
     uint8_t mask, how, pass, selected;
-    uint8_t refs;             /* out: reference bits collected, as L4_R | L4_W [G27] */
+    uint8_t refs;             /* out: reference bits collected and reset, as L4_R | L4_W [G27] */
     bool active;
+    bool emptied;             /* pass 1 met a node without rights: pass 2 has work */
     void (*visit)(struct revoke *rv, struct node *n);
     void *arg;
 };
 
 /*
  * Begin; with REVOKE_SELF the node itself loses mask as well, but keeps its slot until the end
- * [M 2.5.1].  mask 0 without SUSPEND only collects reference bits.
+ * [M 2.5.1], and a mask that is not 0 takes the rights from its whole subtree, whatever lo and last
+ * say: mappings are never split [G26].  mask 0 without SUSPEND only collects reference bits; then lo
+ * and last count with SELF, too.  rv->active is false before (QUERY: rv may be fresh stack memory).
+ *
+ * The collected bits are those of derived mappings (hardware and sticky), of vanished ones (the
+ * root's sticky bits), and with SELF the root's own.
  */
 void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last, uint32_t mask,
                   unsigned how);
@@ -63,6 +74,8 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
  */
 enum step revoke_step(struct revoke *rv);
 void revoke_cancel(struct revoke *rv); /* drop it half-way; safe at any step [M 2.1.1 restartability] */
+/* A node vanishes (mapdb_unlink, or with its object): revocations that point at it move on. */
+void revoke_forget(struct node *n);
 
 /*
  * The one walk over a subtree that revocation, convert and the dry run share: the node behind n in
@@ -75,7 +88,11 @@ ALWAYS_INLINE struct node *mapdb_next(const struct node *root, const struct node
 }
 bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last);
 
-/* Active revocations, for check and kdb. */
+/*
+ * Active revocations, for check and kdb.  If a revocation was ever cancelled, a child may have more
+ * rights than its parent for a while [G40].
+ */
 extern struct revoke *revoke_active;
+extern bool revoke_was_cancelled;
 
 #endif

@@ -39,8 +39,10 @@ enum node_flag {
 /*
  * Invariants (MDB, CAP groups of `check`):
  *   next->prev == this; depth == parent->depth + 1; parent is the nearest earlier node of that depth
- *   task != NULL  <=>  the slot that `name` says in that task points here, and rights != 0
+ *   task != NULL  <=>  the slot that `name` says in that task points here
  *   task == NULL for kernel roots and for connectors (rights 0, waiting to become a leaf)
+ *   rights == 0 with a task: the root of a flush that is under way or was cancelled; it keeps its
+ *   name so that anyone in the task can flush again [M 2.1.1].  Look-ups treat it as empty.
  */
 struct node {
     struct node *next, *prev, *parent; /* parent is NULL in the tree's root only */
@@ -65,6 +67,20 @@ ALWAYS_INLINE uint32_t node_space(const struct node *n) { return (n->name >> 10)
 ALWAYS_INLINE uint32_t node_size(const struct node *n) { return (n->name >> 4) & 63u; } /* log2 */
 ALWAYS_INLINE uint32_t node_base(const struct node *n) { return n->name & 0xfffff000u; }
 ALWAYS_INLINE bool node_has_children(const struct node *n) { return n->next->depth > n->depth; }
+/* Last object address of the node's range (memory, IO). */
+ALWAYS_INLINE uint32_t node_last(const struct node *n)
+{
+    return node_size(n) >= 32u ? 0xffffffffu : n->obj + ((1u << node_size(n)) - 1u);
+}
+/* Reference bits as L4_R | L4_W to sticky flags and back. */
+ALWAYS_INLINE uint8_t node_ref_flags(uint32_t refs)
+{
+    return (uint8_t)((refs & L4_R ? NODE_REF_R : 0) | (refs & L4_W ? NODE_REF_W : 0));
+}
+ALWAYS_INLINE uint32_t node_flag_refs(uint32_t flags)
+{
+    return (flags & NODE_REF_R ? L4_R : 0u) | (flags & NODE_REF_W ? L4_W : 0u);
+}
 
 enum kobj_flag {
     KOBJ_DYING = 1,  /* on the reap list; look-ups answer "empty" */

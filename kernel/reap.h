@@ -17,11 +17,25 @@
 #include "kernel/object.h"
 #include "kernel/step.h"
 
-/* Mark dying and put on top; no-op if already dying.  STATIC objects must not come here. */
+/*
+ * Mark dying and put on top; no-op if already dying.  STATIC objects must not come here.
+ *
+ * The reaper knows nothing of half-built objects: an operation that is preempted while it makes one must
+ * have entered it at its name before, and on going on must find it there again, not dying and with the
+ * same id.  A builder that gives up pushes the object here.
+ */
 void reap_push(struct kobj *o);
 bool reap_pending(void);
-/* Work until the stack is empty, preempted, or `self` (may be NULL) was destroyed. */
+/*
+ * Work until the stack is empty or preempted.  STEP_GONE instead of either if `self` (may be NULL) was
+ * destroyed, or lost its task by this: it does not go on with what it was doing, and what is left on
+ * the stack is for others.  The caller then returns to kernel_exit() and does not touch `self`.
+ */
 enum step reap_run(struct thread *self);
+
+/* The stack from the top, for check and kdb: linked by reap_next. */
+extern struct kobj *reap_top;
+extern struct revoke reap_revoke; /* the flush under way; belongs to whatever stands on top */
 
 /* What each module does when its object dies.  Bounded; false = call again after a preemption point. */
 bool thread_dissociate(struct thread *t);       /* thread.c: unbind, leave queues, reservations off */

@@ -49,29 +49,42 @@ struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type typ
 
 /* ---- names: space.c.  All O(1) but the IO list ---- */
 
-/* Is there a table for this name?  Capability or memory space; IO always. */
+/*
+ * Can a node be entered at this name as far as tables go?  4 KB memory names and capabilities: is there
+ * a table (or a 4 MB node, then the name is occupied anyway); 4 MB memory names and IO: always.  False
+ * at and above L4_USER_TOP.
+ */
 bool space_backed(const struct task *task, uint32_t name);
 /* Put the node at the name it carries; the slot is empty and backed.  Installs the hardware entry. */
 void space_enter(struct task *task, struct node *n);
-/* Take it out: slot and hardware entry gone, reference bits handed to the parent, n->task = NULL. */
+/*
+ * Take it out: slot and hardware entry gone, n->task = NULL, rights 0.  The rest of n->name stays.
+ * space_leave hands the reference bits to the parent's sticky ones, space_take returns them (L4_R | L4_W).
+ */
 void space_leave(struct node *n);
-/* Rights changed in place to `rights` (not 0): fix the hardware entry. */
+uint32_t space_take(struct node *n);
+/* Rights changed in place to `rights`, up or down: fix n->name and the hardware entry.  0 keeps the slot. */
 void space_set_rights(struct node *n, uint32_t rights);
-/* Clear the hardware entries of n that fall into the frames [lo, last]. */
+/* Clear the hardware entries of n that fall into the physical addresses [lo, last]; A/D to the parent. */
 void space_suspend(struct node *n, paddr_t lo, paddr_t last);
 /* Reference bits of this node, hardware and sticky, as L4_R | L4_W; cleared if `reset`. */
 uint32_t space_refs(struct node *n, bool reset);
 
-/* Create and hook in one table; the block is [name, name + 4 MB).  res pays. */
+/*
+ * Create and hook in one table for the 4 MB block around `name`.  res pays.  L4_D_NONE also if there is
+ * one.  A block that holds a 4 MB node gets a view table if it needs one and has none, else nothing [G14].
+ * Else KERNEL_RANGE or the allocator's detail.
+ */
 enum l4_detail space_add_table(struct task *task, uint32_t space, uint32_t name, const struct kres *res);
-/* Unhook and free an empty table (all 1024 names left). */
+/* Unhook and free an empty table (all 1024 names left), or the view of a 4 MB node. */
 void space_drop_table(struct task *task, uint32_t space, uint32_t name);
 
 /*
  * The MMU has no entry for an access that the nodes may allow: install it.
  * access: L4_R, L4_W or L4_X.  view_res: where to take a view table from (thread's TCR 11).
  * L4_D_NONE entry installed (or was there: stale TLB flushed); else the reason of the capability fault:
- * EMPTY, RIGHTS, CONVERTED, NO_PAGETABLE (a view is needed and cannot be had).
+ * EMPTY, RIGHTS, CONVERTED, NO_PAGETABLE (a view is needed and cannot be had).  A 4 MB node whose last
+ * converted frame has come back gives up its view here, at its first refill after that [G52].
  */
 enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access, const struct kres *view_res);
 

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Kernel pages: the frame table and the first-fit allocator.  [M 2.5] [G50] [G51]
+ *
+ * A chunked frame begins with 128 tags of 4 bits, one per unit of 32 bytes.  Units 0 and 1 hold the
+ * tags; their own tags read UNIT_MORE, so a search for free units never finds them.
+ *
+ * Invariant: the free count in frame.use is the number of UNIT_FREE tags; a chunked frame has at least
+ * one unit in use; no frame below kpage.hint is free or has a free unit.
+ */
+#include "kernel/kpage.h"
+
+#include <arch/memory.h>
+#include "kernel/lib/string.h"
+#include "kernel/task.h"
+
+struct frame *frame_table;
+uint32_t frame_count;
+
+/* Converted frames in each 4 MB block, so that a superpage need not look at 1024 frames. */
+static uint16_t block_frames[(PHYS_DIRECT_MAX + SUPER_SIZE - 1u) >> SUPER_SHIFT];
+
+#define TAG_WORDS (PAGE_SIZE / L4_UNIT / 8u)
+#define TAG_UNITS_FULL ((unsigned)FRAME_CHUNKED | (L4_UNITS_USABLE << 8))
+
+ALWAYS_INLINE unsigned use_kind(uint32_t use) { return use & 15u; }
+ALWAYS_INLINE unsigned use_free(uint32_t use) { return (use >> 8) & 255u; }
+
+/* ---- marks ---- */
+
+bool block_is_converted(paddr_t phys)
+{
+    uint32_t block = phys >> SUPER_SHIFT;
+
+    return block < ARRAY_SIZE(block_frames) && block_frames[block] != 0;
+}
+
+void kpage_mark_frame(uint32_t frame, uint32_t owner)
+{
+    struct frame *f = &frame_table[frame];
+    uint16_t *count = &block_frames[frame >> (SUPER_SHIFT - PAGE_SHIFT)];
+
+    if (f->kp <= FRAME_DEVICE && owner > FRAME_DEVICE)
+        *count += 1;
+    else if (f->kp > FRAME_DEVICE && owner <= FRAME_DEVICE)
+        *count -= 1;
+    f->kp = owner;
+    f->use = FRAME_FREE;
+}
+
+void kpage_mark(struct kpage *kp, uint32_t owner)
+{
+    uint32_t first = kp->base >> PAGE_SHIFT;
+
+    ASSERT(first + kp->frames <= frame_count);
+    for (uint32_t i = 0; i < kp->frames; i++)
+        kpage_mark_frame(first + i, owner);
+}
+
+void kpage_detach(struct kpage *kp)
+{
+    struct node *node = kp->converter;
+    struct kpage *before = NULL;
+
+    if (!node)
+        return;
+    if (node->kpage == kp) {
+        node->kpage = kp->conv_next;
+    } else {
+        for (before = node->kpage; before->conv_next != kp; before = before->conv_next)
+            ;
+        before->conv_next = kp->conv_next;
+    }
+    if (!node->kpage)
+        node->flags &= (uint8_t)~NODE_CONVERTER;
+    kp->converter = NULL;
+    kp->conv_next = NULL;
+}
+
+/* ---- unit tags ---- */
+
+/* Fill the tags of `count` units from `unit` on with one tag, repeated in `pattern`. */
+static void tags_fill(uint32_t *tags, unsigned unit, unsigned count, uint32_t pattern)
+{
+    while (count) {
+        unsigned in = unit & 7u, n = min_u32(8u - in, count);
+        uint32_t mask = (n == 8u ? 0xffffffffu : (1u << (n * 4u)) - 1u) << (in * 4u);
+
+        tags[unit >> 3] = (tags[unit >> 3] & ~mask) | (pattern & mask);
+        unit += n;
+        count -= n;
+    }
+}
+
+/* The first run of `want` free units, or 0. */
+static unsigned tags_find(const uint32_t *tags, unsigned want)
+{
+    unsigned run = 0;
+
+    for (unsigned w = 0; w < TAG_WORDS; w++) {
+        uint32_t v = tags[w];
+        /* The lowest set bit marks the lowest nibble that is zero; higher ones may be wrong. */
+        uint32_t zero = (v - 0x11111111u) & ~v & 0x88888888u;
+
+        if (zero == 0) {
+            run = 0;
+            continue;
+        }
+        if (want == 1)
+            return w * 8u + (unsigned)__builtin_ctz(zero) / 4u;
+        if (v == 0) {
+            if (run + 8u >= want)
+                return w * 8u - run;
+            run += 8u;
+            continue;
+        }
+        for (unsigned i = 0; i < 8u; i++, v >>= 4) {
+            if (v & 15u)
+                run = 0;
+            else if (++run == want)
+                return w * 8u + i + 1u - want;
+        }
+    }
+    return 0;
+}
+
+/* ---- inside one kernel page ---- */
+
+static void *frame_take_units(uint32_t frame, unsigned unit, unsigned units, enum unit_tag tag)
+{
+    char *page = phys_to_virt(frame << PAGE_SHIFT);
+    uint32_t *tags = (uint32_t *)(void *)page;
+
+    if (units > 1)
+        tags_fill(tags, unit + 1u, units - 1u, 0x11111111u * UNIT_MORE);
+    tags[unit >> 3] |= (uint32_t)tag << ((unit & 7u) * 4u);
+    frame_table[frame].use -= units << 8;
+    return page + unit * L4_UNIT;
+}
+
+void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag)
+{
+    unsigned units = (size + L4_UNIT - 1u) / L4_UNIT;
+    uint32_t base = kp->base >> PAGE_SHIFT, end = base + kp->frames, empty = 0;
+    bool have_empty = false;
+    void *object = NULL;
+
+    for (uint32_t frame = base + kp->hint; frame < end; frame++) {
+        uint32_t use = frame_table[frame].use;
+
+        if (use_kind(use) == FRAME_CHUNKED && use_free(use) != 0) {
+            if (use_free(use) >= units) {
+                unsigned unit = tags_find(phys_to_virt(frame << PAGE_SHIFT), units);
+
+                if (unit) {
+                    object = frame_take_units(frame, unit, units, tag);
+                    break;
+                }
+            }
+        } else if (use_kind(use) == FRAME_FREE) {
+            if (!have_empty) {
+                have_empty = true;
+                empty = frame;
+            }
+        } else if (frame == base + kp->hint) {
+            kp->hint++;
+        }
+    }
+    if (!object && have_empty && units <= L4_UNITS_USABLE) {
+        uint32_t *tags = phys_to_virt(empty << PAGE_SHIFT);
+
+        memset(tags, 0, 2u * L4_UNIT);
+        tags[0] = UNIT_MORE | UNIT_MORE << 4;
+        frame_table[empty].use = TAG_UNITS_FULL;
+        object = frame_take_units(empty, 2, units, tag);
+    }
+    if (object)
+        memset(object, 0, units * L4_UNIT);
+    return object;
+}
+
+void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owner)
+{
+    uint32_t base = kp->base >> PAGE_SHIFT, end = base + kp->frames;
+
+    for (uint32_t frame = base + kp->hint; frame < end; frame++) {
+        uint32_t old = frame_table[frame].use;
+
+        if (use_kind(old) == FRAME_FREE) {
+            void *page = phys_to_virt(frame << PAGE_SHIFT);
+
+            frame_table[frame].use = (uint32_t)(uintptr_t)owner | (uint32_t)use;
+            memset(page, 0, PAGE_SIZE);
+            return page;
+        }
+        if (frame == base + kp->hint && !(use_kind(old) == FRAME_CHUNKED && use_free(old) != 0))
+            kp->hint++;
+    }
+    return NULL;
+}
+
+static void frame_has_room(uint32_t frame)
+{
+    struct kpage *kp = (struct kpage *)(uintptr_t)frame_table[frame].kp;
+    uint32_t index = frame - (kp->base >> PAGE_SHIFT);
+
+    if (index < kp->hint)
+        kp->hint = (uint16_t)index;
+}
+
+void kmem_free(void *object, unsigned size)
+{
+    paddr_t phys = virt_to_phys(object);
+    uint32_t frame = phys >> PAGE_SHIFT;
+    unsigned unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT, units = (size + L4_UNIT - 1u) / L4_UNIT;
+    struct frame *f = &frame_table[frame];
+    uint32_t *tags = phys_to_virt(frame << PAGE_SHIFT);
+
+    ASSERT(frame < frame_count && f->kp > FRAME_DEVICE && use_kind(f->use) == FRAME_CHUNKED);
+    ASSERT(unit >= 2 && unit + units <= PAGE_SIZE / L4_UNIT && unit_tag_get(tags, unit) > UNIT_MORE);
+    tags_fill(tags, unit, units, 0);
+    f->use += units << 8;
+    if (use_free(f->use) == L4_UNITS_USABLE)
+        f->use = FRAME_FREE;
+    frame_has_room(frame);
+}
+
+void kmem_free_page(void *page)
+{
+    uint32_t frame = virt_to_phys(page) >> PAGE_SHIFT;
+    struct frame *f = &frame_table[frame];
+
+    ASSERT(frame < frame_count && f->kp > FRAME_DEVICE);
+    ASSERT(use_kind(f->use) != FRAME_CHUNKED && use_kind(f->use) != FRAME_FREE);
+    f->use = FRAME_FREE;
+    frame_has_room(frame);
+}
+
+/* ---- by name: kernel pages of a flexpage in ascending order ---- */
+
+struct kres_walk { struct node **slot, **end; };
+
+static struct kres_walk kres_begin(const struct kres *res)
+{
+    struct kres_walk w = { NULL, NULL };
+    uint32_t fpage = res->fpage, size = (fpage >> 4) & 63u, base = fpage & 0xfffff000u;
+    struct node **table;
+
+    if (!res->task || size < L4_NAME_SHIFT || ((fpage >> 10) & 3u) != L4_SPACE_CAP)
+        return w;
+    base = size >= 32u ? 0 : base & ~((1u << size) - 1u);
+    size = min_u32(size, SUPER_SHIFT);
+    table = res->task->cap_dir[base >> SUPER_SHIFT];
+    if (table) {
+        /* At most 1024 names, aligned: they share one table. */
+        w.slot = table + ((base >> L4_NAME_SHIFT) & 1023u);
+        w.end = w.slot + (1u << (size - L4_NAME_SHIFT));
+    }
+    return w;
+}
+
+static struct kpage *kres_next(struct kres_walk *w)
+{
+    while (w->slot != w->end) {
+        const struct node *n = *w->slot++;
+
+        if (n && (node_rights(n) & L4_W)) {
+            struct kobj *o = node_kobj(n);
+
+            if (o->type == L4_TYPE_KPAGE && !kobj_is_dying(o))
+                return (struct kpage *)o;
+        }
+    }
+    return NULL;
+}
+
+bool kres_usable(const struct kres *res)
+{
+    struct kres_walk w = kres_begin(res);
+
+    return kres_next(&w) != NULL;
+}
+
+void *kmem_alloc(const struct kres *res, unsigned size, enum unit_tag tag, enum l4_detail *detail)
+{
+    struct kres_walk w = kres_begin(res);
+    struct kpage *kp;
+
+    *detail = L4_D_RES_EMPTY;
+    while ((kp = kres_next(&w)) != NULL) {
+        void *object = kmem_alloc_in(kp, size, tag);
+
+        if (object) {
+            *detail = L4_D_NONE;
+            return object;
+        }
+        *detail = L4_D_RES_FULL;
+    }
+    return NULL;
+}
+
+void *kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *owner,
+                      enum l4_detail *detail)
+{
+    struct kres_walk w = kres_begin(res);
+    struct kpage *kp;
+
+    *detail = L4_D_RES_EMPTY;
+    while ((kp = kres_next(&w)) != NULL) {
+        void *page = kmem_alloc_page_in(kp, use, owner);
+
+        if (page) {
+            *detail = L4_D_NONE;
+            return page;
+        }
+        *detail = L4_D_RES_ALIGN;
+    }
+    return NULL;
+}
+
+void kmem_totals(uint32_t *free_unit_bytes, uint32_t *free_frames)
+{
+    uint32_t units = 0, frames = 0;
+
+    for (uint32_t i = 0; i < frame_count; i++) {
+        if (frame_table[i].kp <= FRAME_DEVICE)
+            continue;
+        if (use_kind(frame_table[i].use) == FRAME_FREE)
+            frames++;
+        else if (use_kind(frame_table[i].use) == FRAME_CHUNKED)
+            units += use_free(frame_table[i].use);
+    }
+    *free_unit_bytes = units * L4_UNIT;
+    *free_frames = frames;
+}
