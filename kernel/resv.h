@@ -19,8 +19,15 @@ enum resv_flag { RESV_SOFT = 1, RESV_QUEUED = 2 /* in a ready queue */, RESV_BAC
 #define RESV_BACKGROUND_SLICE_US 10000u
 
 /*
- * Invariants (SCH group): left <= budget in ticks; QUEUED <=> in the ready queue of its priority, and
- * then its thread is ready and runs on this one; thread's list contains it <=> thread != NULL.
+ * A reservation has budget if left > 0 and it is not at background level.  budget == period: its slice
+ * comes back the moment it is spent.  budget < period: the first use in a window at time s sets `refill` to
+ * s + period, when the budget is whole again.  Nothing else ever gives budget back: a split divides
+ * `left`, so splitting and merging in a loop gains no time.
+ *
+ * Invariants (SCH group): left <= budget in ticks, or the background slice in ticks with BACKGROUND;
+ * a share without budget has a refill due; QUEUED <=> in the ready queue of its level, and then its thread is
+ * ready and its position is this one; thread's list contains it <=> thread != NULL;
+ * budget * 2^20 <= share * period.
  */
 struct resv {
     struct kobj obj;
@@ -38,12 +45,46 @@ struct resv {
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct resv) == L4_SIZE_RESERVATION);
 
-void resv_init(struct resv *r);                       /* born empty [G24] */
+#define RESV_PER_THREAD 64u        /* length limit of a thread's list: it is searched with interrupts off */
+
+/* Born empty [G24].  The head, r->obj, is the caller's; the rest is overwritten. */
+void resv_init(struct resv *r);
+/* Boot: both are made by resv_init(); `first` becomes the initial reservation, `root` its ancestor. */
+void resv_make_initial(struct resv *root, struct resv *first);
 void resv_attach(struct resv *r, struct thread *t, uint32_t position); /* breaks an older association */
 void resv_detach(struct resv *r);
 void resv_drop_thread(struct thread *t);              /* detach all of a thread's */
 void resv_refill_due(struct resv *r);                 /* from the deadline heap */
 uint32_t resv_used_us(const struct resv *r);
+uint32_t resv_left_us(const struct resv *r);
+
+/* ---- between resv.c, sched.c and the system calls ---- */
+
+ALWAYS_INLINE bool resv_has_budget(const struct resv *r)
+{
+    return r->left != 0 && !(r->flags & RESV_BACKGROUND);
+}
+ALWAYS_INLINE bool resv_is_round_robin(const struct resv *r) { return r->budget_us == r->period_us; }
+uint32_t resv_budget_ticks(const struct resv *r);     /* saturates */
+void resv_window(struct resv *r, uint64_t now);       /* r begins to pay: open its window if none is */
+/* r, which pays, has spent what was left and `over` ticks more: position moves, resched. */
+void resv_spent(struct resv *r, uint64_t over);
+/* Leave r, the position of its thread, for the next with budget (thread-switch). */
+void resv_leave(struct resv *r);
+/* Give up what is left of r until its next period; its thread waits for a refill. */
+void resv_give_up(struct resv *r);
+uint32_t resv_index(const struct resv *r);            /* in its thread's list; 255: in none */
+unsigned resv_count(const struct thread *t);
+
+/* Share of (budget, period), both not 0, rounded up; the budget of a share, rounded down. */
+uint32_t resv_share(uint32_t budget_us, uint32_t period_us);
+uint32_t resv_share_budget(uint32_t share, uint32_t period_us);
+
+/* The three ways in which shares move; the caller has checked that they may. [G29] */
+struct resv_params { uint32_t share, budget_us, period_us; uint8_t prio; bool soft; };
+void resv_split(struct resv *dst, struct resv *src, const struct resv_params *p);
+void resv_merge(struct resv *dst, struct resv *src);
+void resv_set(struct resv *r, const struct resv_params *p);
 
 void sys_schedule(struct thread *t);
 

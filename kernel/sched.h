@@ -2,38 +2,110 @@
 /*
  * The scheduler: fixed priorities, round robin inside one; reservations wait in the ready queue, the
  * running one is in no queue.  [M 2.4] [G28] [G30]
+ *
+ * A thread's position, thread.resv, is kept right at all times: it has budget or runs at background level;
+ * NULL only if the thread must wait for a refill.  So becoming ready is one queue operation.
+ *
+ * There is no periodic tick.  The timer stands at or before the earliest of the first deadline and the
+ * end of the running budget; an early interrupt does nothing but set it again.
  */
 #ifndef KERNEL_SCHED_H
 #define KERNEL_SCHED_H
 
+#include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/resv.h"
 #include "kernel/thread.h"
+#include "kernel/trace.h"
 
-/* t became ready (state already READY): queue its first reservation with budget; resched if it outranks. */
+/* Levels of the queue: a priority, or 256 for the background level of soft reservations. */
+#define SCHED_LEVELS 257u
+#define SCHED_BACKGROUND 256u
+
+/*
+ * The ready queue of one CPU.  A rank orders the levels: priority + 1, background is 0.
+ * Invariants (SCH group): top is the highest rank with a queue, -1 if there is none; bit p of map <=> queue
+ * of priority p; bit i of words <=> map[i] != 0.
+ */
+struct sched {
+    int top;
+    bool tail;                  /* the running reservation goes to the end of its queue when it stops */
+    uint64_t timer_at;          /* clock at which the timer will fire, or SCHED_TIMER_OFF */
+    uint32_t map[8], words;
+    struct resv *queue[SCHED_LEVELS]; /* by rank: first of a circular list, or NULL */
+};
+#define SCHED_TIMER_OFF ((uint64_t)INT64_MAX)
+
+extern struct sched boot_sched;
+ALWAYS_INLINE struct sched *this_sched(void) { return &boot_sched; }
+
+ALWAYS_INLINE int resv_rank(const struct resv *r)
+{
+    return r->flags & RESV_BACKGROUND ? 0 : r->prio + 1;
+}
+
+/* t became ready (state already READY): queue the reservation at its position; resched if it outranks.
+ * No-op if it is queued or running already. */
 void sched_ready(struct thread *t);
 /* t is no longer ready: out of the queue; if it is current, resched. */
 void sched_unready(struct thread *t);
+/* The general case of sched_handoff(). */
+void sched_handoff_slow(struct thread *from, struct thread *to);
+
 /*
- * `from` (current) has just blocked and `to` has just become ready.  If nothing ready outranks `to`,
- * make it current at once without touching a queue; else as sched_ready(to).  The common end of an IPC.
+ * `from` (current) has just blocked and `to` has just become ready: both states are already set, and the
+ * scheduler has been told of neither.  If nothing ready outranks `to`, make it current at once without
+ * touching a queue; else as sched_unready(from), sched_ready(to).  The common end of an IPC.
  */
-void sched_handoff(struct thread *from, struct thread *to);
+ALWAYS_INLINE void sched_handoff(struct thread *from, struct thread *to)
+{
+    struct cpu *cpu = this_cpu();
+    const struct sched *s = this_sched();
+    struct resv *paid = cpu->resv, *pays = to->resv;
+
+    if (LIKELY(!cpu->resched && !cpu->lent && paid && pays && paid->thread == from &&
+               !(pays->flags & (RESV_QUEUED | RESV_BACKGROUND)) && pays->prio + 1 >= s->top &&
+               (deadline_is_set(&pays->refill) || pays->budget_us == pays->period_us) &&
+               !to->debug_halt)) {
+        uint64_t now = clock_now(), used = now - cpu->since;
+
+        if (LIKELY(used < paid->left && now + pays->left >= s->timer_at)) {
+            paid->left -= (uint32_t)used;
+            cpu->current = to;
+            cpu->resv = pays;
+            cpu->since = now;
+            cpu->switches++;
+            to->switches++;
+            TRACE(SWITCH, from->obj.id, to->obj.id, pays->obj.id);
+            return;
+        }
+    }
+    sched_handoff_slow(from, to);
+}
+
 /* Charge the current reservation up to now. */
 void sched_charge(void);
-/* Choose who runs next and make it current (NULL: idle).  Called by kernel_exit() when resched is set. */
+/*
+ * Choose who runs next and make it current (NULL: idle).  Called by kernel_exit() when resched is set.
+ * Threads with debug_halt are passed over; they keep their place.
+ */
 struct thread *sched_pick(void);
 /* The timer fired: due deadlines, spent budgets.  Reprograms the timer.  Interrupt context is fine. */
 void sched_timer(void);
-/* The reservation's parameters or its list changed: look again. */
+/* The timer must fire no later than `when` (clock). */
+void sched_arm(uint64_t when);
+/* The thread's position or list changed: look again. */
 void sched_reconsider(struct thread *t);
 void sched_init(void);
 
-/* For kdb and check: highest ready priority or -1; the queue of a level, NULL if empty.
- * Level 256 is the background level of soft reservations. */
+/* Move r between "not queued" and its level; for resv.c. */
+void sched_enqueue(struct resv *r, bool first);
+void sched_dequeue(struct resv *r);
+
+/* For kdb and check: highest ready priority or -1 (background level only: -1); the queue of a level,
+ * NULL if empty.  Level 256 is the background level of soft reservations. */
 int sched_top(void);
 struct resv *sched_queue(unsigned level);
-#define SCHED_LEVELS 257u
 
 void sys_thread_switch(struct thread *t);
 void sys_processor_control(struct thread *t);
