@@ -90,5 +90,7 @@ enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access, 
 
 /* A task's fresh spaces, all or nothing. L4_D_NONE or the allocator's detail.  sys_create.c */
 enum l4_detail task_build(struct task **out, const struct kres *res);
+/* t will not finish the create it is in, if any: what was built so far goes to the reaper. */
+void create_cancel(struct thread *t);
 
 #endif

@@ -49,22 +49,25 @@ struct ipc {
 struct map_state {
     uint8_t item, count;           /* current, number of items to perform */
     uint8_t badge_size;            /* BADGE item in force */
-    uint8_t tables_made, spare[4];
+    uint8_t spare[5];
     uint32_t badge;
-    uint32_t offset;               /* progress in the current item */
+    uint32_t offset;               /* progress in the current item: names, or tables for TABRES */
     uint32_t granted, mapped;      /* of the current item */
     uint32_t nodes;                /* flexpage of kernel pages for nodes (TCR 10 or MAPRES) */
     uint32_t tables;               /* flexpage of kernel pages for tables (TABRES), 0: none */
     uint32_t error;                /* first failure, L4_ERR(MAP, detail, item), or 0 */
-    uint32_t empty_detail;         /* why nothing was mapped by this item */
+    uint32_t failed;               /* current item: detail of its first failure, or 0 */
+    uint32_t empty_detail;         /* current item: why names were skipped, or 0 */
 };
 
-/* Progress of unmap, convert and create. */
+/* Progress of unmap (unmap.c), convert (convert.c) and create (sys_create.c). */
 struct name_state {
-    uint32_t index, offset;        /* flexpage number, name block inside it */
-    uint32_t fpage;
-    uint32_t refs;
-    struct node *node;             /* being revoked; protected by the cursor in rv */
+    uint32_t stage;                /* unmap: what comes next */
+    uint32_t index, offset;        /* unmap: flexpage number, next name inside it */
+    uint32_t fpage;                /* unmap: current flexpage; create: name of the new object */
+    uint32_t refs;                 /* unmap: reference bits of the current flexpage */
+    uint32_t id, error;            /* create: the new object; how the call ends after an undo */
+    bool new_table;                /* create: made the capability table that holds the name */
     struct kpage *kpage;           /* convert: under construction */
     struct task *task;             /* create task: under construction */
 };
@@ -80,6 +83,8 @@ typedef void thread_cont(struct thread *t);
  */
 struct thread {
     struct kobj obj;
+    /* An exception inside the entry stub, such as a debugger's breakpoint, pushes its frame here. */
+    uint32_t entry_room[12];
     struct user_frame frame;            /* user registers; the CPU pushes here.  Offset known to entry.asm */
     uint32_t msg[THREAD_MSG_WORDS];
     struct task *task;             /* bound, or NULL */
