@@ -45,11 +45,6 @@ struct debug_front {
     const char *name;
     bool (*attached)(void);             /* wants breakpoints and steps that it armed */
     enum debug_resume (*run)(struct debug_stop *stop);
-    /*
-     * Run one command line outside a prompt; its output goes to put().  Returns the command's result, 0 = OK.
-     * kdb has it, for GDB's `monitor`, for kdb= at boot and for debug call EXEC; NULL: no commands.
-     */
-    int (*exec)(const char *line, void (*put)(void *arg, const char *text, unsigned size), void *arg);
 };
 #define DEBUG_FRONT(symbol) LINKSET_ADD(debug_fronts, symbol)
 LINKSET_DECLARE(debug_fronts);
@@ -63,8 +58,6 @@ LINKSET_DECLARE(debug_fronts);
 bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *text);
 void debug_init(void);   /* reads debug=, kdb=, gdb= */
 bool debug_active(void); /* inside a front end now */
-/* The front end that has exec(), or NULL.  */
-const struct debug_front *debug_shell(void);
 /*
  * A serial line (0: COM1, 1: COM2) has bytes: take them.  The break-in key or BREAK on line 0, `$` or
  * Ctrl-C on line 1 enter the debugger; other bytes of line 0 wait for console_getc().  regs: what was

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Break and watch points of both front ends.  A point is *set* (in the table) or also *inserted* (a byte
+ * in memory, a debug register); it is inserted only while the target runs, so a front end always sees
+ * the program's own bytes.  A user point belongs to (task, address): the byte is in a frame that other
+ * tasks may share, and their hits are stepped over silently.
+ */
+#include <arch/debug.h>
+#include <arch/memory.h>
+#include "kernel/debug/core.h"
+#include "kernel/lib/string.h"
+
+#define BP_MAX 64u
+
+struct bp {
+    struct bp_info info;
+    bool used, inserted;
+    uint8_t saved;      /* the program's byte under our int3 */
+    uint32_t task_id;   /* of info.task: a task that died takes its points along */
+    paddr_t phys;       /* where the byte went */
+};
+
+static struct bp table[BP_MAX];
+static struct bp *slot_owner[ARCH_DEBUG_SLOTS]; /* as of the last insertion */
+
+static bool is_alive(const struct bp *b)
+{
+    const struct task *task = b->info.task;
+    return !task || (task->obj.id == b->task_id && task->obj.type == L4_TYPE_TASK);
+}
+
+/* Kernel addresses have no task, whatever the caller had in mind. */
+static const struct task *place(const struct task *task, uint32_t address)
+{
+    return address >= KERNEL_BASE ? NULL : task;
+}
+
+static struct bp *find(enum bp_kind kind, const struct task *task, uint32_t address, unsigned size)
+{
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        struct bp *b = &table[i];
+        if (b->used && b->info.kind == kind && b->info.task == task && b->info.address == address &&
+            (kind == BP_SOFT || kind == BP_EXEC || b->info.size == size))
+            return b;
+    }
+    return NULL;
+}
+
+/* Debug registers that a point takes: an object is cut into aligned pieces of 4, 2, 1. */
+static unsigned next_piece(uint32_t address, unsigned left)
+{
+    if (!(address & 3u) && left >= 4)
+        return 4;
+    if (!(address & 1u) && left >= 2)
+        return 2;
+    return 1;
+}
+
+static unsigned slots_needed(enum bp_kind kind, uint32_t address, unsigned size)
+{
+    if (kind == BP_SOFT)
+        return 0;
+    if (kind == BP_EXEC)
+        return 1;
+    unsigned n = 0;
+    while (size) {
+        unsigned step = next_piece(address, size);
+        address += step;
+        size -= step;
+        n++;
+    }
+    return n;
+}
+
+const char *bp_set(enum bp_kind kind, const struct task *task, uint32_t address, unsigned size, unsigned owner)
+{
+    task = place(task, address);
+    if (address < KERNEL_BASE && !task)
+        return "a user address needs a task";
+    if ((kind == BP_WRITE || kind == BP_ACCESS) && (size == 0 || size > 16 || address + size < address))
+        return "size not 1 to 16";
+    struct bp *b = find(kind, task, address, size);
+    if (b && is_alive(b)) {
+        b->info.owner |= owner;
+        return NULL;
+    }
+    unsigned used = 0;
+    struct bp *room = b;
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        struct bp *other = &table[i];
+        if (other->used && !is_alive(other))
+            other->used = false;
+        if (other->used)
+            used += slots_needed(other->info.kind, other->info.address, other->info.size);
+        else if (!room)
+            room = other;
+    }
+    if (!room)
+        return "no room for more points";
+    if (used + slots_needed(kind, address, size) > ARCH_DEBUG_SLOTS)
+        return "no debug register left";
+    paddr_t phys;
+    if (kind == BP_SOFT && (!probe_translate(task, address, &phys) || !probe_is_ram(phys)))
+        return "no memory at that address";
+    *room = (struct bp){
+        .info = { .kind = kind, .task = task, .address = address, .size = kind == BP_SOFT ? 1u : size, .owner = owner },
+        .used = true,
+        .task_id = task ? task->obj.id : 0,
+    };
+    return NULL;
+}
+
+/* The owner has no more interest. */
+static void drop(struct bp *b, unsigned owner)
+{
+    b->info.owner &= ~owner;
+    if (!b->info.owner)
+        b->used = false;
+}
+
+const char *bp_clear(enum bp_kind kind, const struct task *task, uint32_t address, unsigned size, unsigned owner)
+{
+    struct bp *b = find(kind, place(task, address), address, size);
+    if (!b || !(b->info.owner & owner))
+        return "no such point";
+    drop(b, owner);
+    return NULL;
+}
+
+void bp_clear_all(unsigned owner)
+{
+    for (unsigned i = 0; i < BP_MAX; i++)
+        if (table[i].used)
+            drop(&table[i], owner);
+}
+
+const struct task *bp_clear_any(enum bp_kind kind, uint32_t address, unsigned owner)
+{
+    const struct task *task = NULL;
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        struct bp *b = &table[i];
+        if (b->used && b->info.kind == kind && b->info.address == address && (b->info.owner & owner)) {
+            if (is_alive(b))
+                task = b->info.task;
+            drop(b, owner);
+        }
+    }
+    return task;
+}
+
+bool bp_get(unsigned n, struct bp_info *out)
+{
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        if (!table[i].used || !is_alive(&table[i]))
+            continue;
+        if (n-- == 0) {
+            *out = table[i].info;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- insertion ---- */
+
+static void insert_byte(struct bp *b, paddr_t except)
+{
+    paddr_t phys;
+    if (!probe_translate(b->info.task, b->info.address, &phys) || !probe_is_ram(phys) || phys == except)
+        return;
+    uint8_t *at = phys_to_virt(phys);
+    b->saved = *at;
+    for (unsigned i = 0; i < BP_MAX; i++) /* the same frame through another task: theirs is the real byte */
+        if (table[i].used && table[i].inserted && table[i].phys == phys)
+            b->saved = table[i].saved;
+    const uint8_t int3 = ARCH_INT3;
+    arch_debug_poke(at, &int3, 1);
+    b->phys = phys;
+    b->inserted = true;
+}
+
+void bp_insert(paddr_t except)
+{
+    unsigned slot = 0;
+    for (unsigned i = 0; i < ARCH_DEBUG_SLOTS; i++)
+        slot_owner[i] = NULL;
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        struct bp *b = &table[i];
+        if (!b->used)
+            continue;
+        if (!is_alive(b)) {
+            b->used = false;
+            continue;
+        }
+        if (b->info.kind == BP_SOFT) {
+            if (!b->inserted)
+                insert_byte(b, except);
+            continue;
+        }
+        uint32_t address = b->info.address;
+        unsigned left = b->info.kind == BP_EXEC ? 1u : b->info.size;
+        while (left && slot < ARCH_DEBUG_SLOTS) {
+            unsigned step = next_piece(address, left);
+            arch_debug_arm(slot, address, b->info.kind == BP_EXEC ? 0u : step, b->info.kind == BP_ACCESS);
+            slot_owner[slot++] = b;
+            address += step;
+            left -= step;
+        }
+    }
+}
+
+uint32_t bp_remove(void)
+{
+    uint32_t dr6 = arch_debug_quiet();
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        struct bp *b = &table[i];
+        if (!b->inserted)
+            continue;
+        b->inserted = false;
+        uint8_t *at = phys_to_virt(b->phys);
+        if (*at == ARCH_INT3) /* else the frame was given to something else meanwhile: not ours to write */
+            arch_debug_poke(at, &b->saved, 1);
+    }
+    return dr6;
+}
+
+/* ---- questions ---- */
+
+bool bp_hit_soft(const struct task *task, uint32_t address, bool *mine, struct bp_hit *hit)
+{
+    paddr_t phys;
+    bool ours = false;
+    *mine = false;
+    task = place(task, address);
+    bool known = probe_translate(task, address, &phys);
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        struct bp *b = &table[i];
+        if (!b->used || b->info.kind != BP_SOFT)
+            continue;
+        if (b->info.address == address && b->info.task == task && is_alive(b)) {
+            b->info.hits++;
+            *mine = ours = true;
+            *hit = (struct bp_hit){ BP_SOFT, address, b->info.owner };
+        } else if (known && b->phys == phys) {
+            ours = true;
+        }
+    }
+    return ours;
+}
+
+bool bp_hit_slots(uint32_t dr6, const struct task *task, const struct task *loaded, struct bp_hit *hit)
+{
+    bool found = false;
+    for (unsigned i = 0; i < ARCH_DEBUG_SLOTS; i++) {
+        struct bp *b = slot_owner[i];
+        if (!b || !(dr6 & 1u << i))
+            continue;
+        if (b->info.task && b->info.task != task && b->info.task != loaded)
+            continue; /* the same address in another task */
+        if (!found)
+            b->info.hits++;
+        found = true;
+        /* The address of the object that was named, not of our piece of it. */
+        *hit = (struct bp_hit){ b->info.kind, b->info.address, b->info.owner };
+    }
+    return found;
+}
+
+bool bp_at_phys(paddr_t phys)
+{
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        const struct bp *b = &table[i];
+        paddr_t p;
+        if (b->used && b->info.kind == BP_SOFT && is_alive(b) &&
+            probe_translate(b->info.task, b->info.address, &p) && p == phys)
+            return true;
+    }
+    return false;
+}
+
+bool bp_exec_at(uint32_t address)
+{
+    for (unsigned i = 0; i < BP_MAX; i++) {
+        const struct bp *b = &table[i];
+        /* The register compares linear addresses: whose point it is does not matter here. */
+        if (b->used && b->info.kind == BP_EXEC && b->info.address == address)
+            return true;
+    }
+    return false;
+}
+
+void bp_hide_phys(paddr_t phys, void *bytes, unsigned size)
+{
+    for (unsigned i = 0; i < BP_MAX; i++)
+        if (table[i].inserted && table[i].phys - phys < size)
+            ((uint8_t *)bytes)[table[i].phys - phys] = table[i].saved;
+}
+
+void bp_hide(const struct task *task, uint32_t address, void *bytes, unsigned size)
+{
+    unsigned done = 0;
+    while (done < size) {
+        uint32_t at = address + done;
+        unsigned n = min_u32(size - done, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
+        paddr_t phys;
+        if (probe_translate(place(task, at), at, &phys))
+            bp_hide_phys(phys, (uint8_t *)bytes + done, n);
+        done += n;
+    }
+}
