@@ -30,6 +30,8 @@ struct boot_desc {
 void boot_kernel(const struct boot_desc *desc);
 void boot_fail(const char *format, ...) NORETURN PRINTF(1, 2);
 
+/* Options may be asked for before boot_kernel() once this has copied the line; boot_kernel() repeats it. */
+void boot_set_options(const char *line);
 /* The value of boot option `name` ("debug" in "debug=ro"), "" if given bare, NULL if absent. */
 const char *boot_option(const char *name, char *buffer, unsigned size);
 
