@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""The host unit tests: each TEST of each program is one test here."""
+
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = sorted(p.stem for p in pathlib.Path(__file__).parent.glob("test_*.c"))
+
+
+def pytest_generate_tests(metafunc):
+    if "unit_case" not in metafunc.fixturenames:
+        return
+    build = pathlib.Path(metafunc.config.getoption("--build")) / "unit"
+    cases = []
+    for program in PROGRAMS:
+        path = build / program
+        if not path.exists():
+            cases.append(pytest.param((program, None), id=program))
+            continue
+        names = subprocess.run([path, "--list"], capture_output=True, text=True, timeout=60).stdout.split()
+        cases += [pytest.param((program, name), id=f"{program}:{name}") for name in sorted(names)]
+    metafunc.parametrize("unit_case", cases)
+
+
+def test_unit(unit_case, build):
+    program, name = unit_case
+    assert name is not None, f"{program} is not built, or lists no test: run make unit"
+    done = subprocess.run([build / "unit" / program, name], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert f"ok {name}" in done.stdout
