@@ -52,9 +52,9 @@ host-sources := $(sort $(filter-out $(host-omit),$(kernel-c) $(kernel-debug-c) $
 
 # ---- flags ---------------------------------------------------------------------------------------
 warn := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes \
-        -Wmissing-declarations -Wold-style-definition -Wredundant-decls -Wnested-externs -Wpointer-arith \
+        -Wmissing-declarations -Wold-style-definition -Wnested-externs -Wpointer-arith \
         -Wcast-qual -Wwrite-strings -Wformat=2 -Wswitch-enum -Wunused-macros -Wdate-time
-warn-gcc   := -Wcast-align -Wimplicit-fallthrough=5 -Wlogical-op -Wduplicated-cond -Wduplicated-branches
+warn-gcc   := -Wcast-align -Wlogical-op -Wduplicated-cond -Wduplicated-branches
 warn-clang := -Wimplicit-fallthrough -Wno-unused-command-line-argument
 gen  := -std=c17 -g3 -fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks -fno-omit-frame-pointer \
         -ffile-prefix-map=$(CURDIR)=.
@@ -71,7 +71,7 @@ kernel-flags := $(gen) $(free) $($(ARCH)) $(warnings) -Wframe-larger-than=1024 $
 user-flags   := $(gen) $(free) $($(ARCH)) $(warnings) -I. -Ikernel/abi -Iuser
 unit-flags   := $(gen) -m32 -O1 $(warnings) -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -I. -Iarch/host/include -Ikernel/abi -Itests/unit
-nasm-flags   := -f elf32 -w+all -w-reloc-rel-dword -w-reloc-abs-dword -w+error -I$(O)/ -I./ $(if $(filter debug,$(MODE)),-g -F dwarf)
+nasm-flags   := -f elf32 -w+all -w+error -I$(O)/ -I./ $(if $(filter debug,$(MODE)),-g -F dwarf)
 link-flags   := -m elf_i386 --fatal-warnings -z noexecstack --build-id=none --orphan-handling=error \
                 -z max-page-size=4096
 flags-for = $(if $(filter user/%,$(1)),$(user-flags),$(kernel-flags))

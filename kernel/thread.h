@@ -39,6 +39,7 @@ struct ipc {
     uint8_t sc, st, rc, rt;        /* words and items to send, to receive */
     uint8_t oc, ot;                /* received so far */
     bool sent;                     /* the send phase is over */
+    bool timed;                    /* thread.timeout.when is the end of this phase, also after a restart */
     uint16_t snd_timeout, rcv_timeout; /* TCR encoding; 0 never */
     uint32_t sender_id;            /* received */
     uint32_t error;                /* result so far: L4_ERR(MAP, ..) of the send phase, or 0 */
@@ -101,6 +102,7 @@ struct thread {
     bool step_trap;                /* user had TF at sysenter */
     bool debug_halt;               /* stopped by GDB or kdb: not picked by the scheduler */
     thread_cont *cont;             /* run instead of returning to user code; NULL: return */
+    thread_cont *outer;            /* nested: what `cont` becomes when the kernel-made IPC is over */
     struct ipc *ipc;               /* active operation: &uipc or &kipc */
     struct ipc uipc, kipc;
     uint32_t kmsg[THREAD_KMSG_WORDS];
@@ -133,7 +135,8 @@ ALWAYS_INLINE uint32_t *thread_msg(struct thread *t, unsigned n)
 }
 
 struct thread *thread_current(void);
-void thread_init(struct thread *t);                 /* defaults: halted, TCR 4-9 invalid [G23] */
+/* Defaults: halted, TCR 4-9 invalid [G23].  The memory is zeroed; the head, t->obj, is the caller's. */
+void thread_init(struct thread *t);
 void thread_set_state(struct thread *t, enum thread_state state); /* tells the scheduler too */
 void thread_halt(struct thread *t, enum halt_reason why); /* now; not in a queue */
 void thread_bind(struct thread *t, struct task *task);    /* starts the startup wait [G20] */
@@ -141,7 +144,7 @@ void thread_unbind(struct thread *t, enum halt_reason why); /* leaves queues, en
 /*
  * End whatever the thread is doing in the kernel without a result: leave the queue, cancel timeout,
  * revocation, half-built objects; a partner in transfer is told ABORTED_XFER.  Used by unbind, destroy
- * and exchange-registers.
+ * and exchange-registers.  A thread that was blocked is HALTED then; a ready one stays ready.
  */
 void thread_cancel(struct thread *t);
 

@@ -1,0 +1,265 @@
+; SPDX-License-Identifier: MIT
+;
+; Ways into the kernel and out of it.  tss.esp0 is the end of the current thread's struct user_frame, so an
+; entry from user mode saves the registers where they belong:
+;
+;       ss esp eflags cs eip        pushed by the CPU (sysenter: by the stub)
+;       error vector                the stub; some exceptions bring an error code
+;       edx ecx ebp edi esi ebx eax the stub: descending addresses end at frame.w[0]
+;
+; Then the stack becomes the one kernel stack, which is empty whenever user code runs.  An entry from
+; kernel mode makes the same frame, without ss and esp, on the stack it found.
+
+        bits    32
+%include "offsets.inc"
+
+        extern  kernel_stack_top
+        extern  kernel_exit
+        extern  sys_entry
+        extern  trap_user
+        extern  trap_kernel
+        extern  trap_double_fault
+        extern  trap_nmi
+        extern  trap_stack_top
+        extern  relocated
+
+        global  vector_stubs
+        global  entry_text_start
+        global  entry_text_end
+        global  sysenter_entry
+        global  sysenter_entry_stepped
+        global  syscall_entry
+        global  enter_user
+        global  double_fault_entry
+        global  nmi_entry
+
+%macro  PUSH_REGISTERS 0
+        push    edx
+        push    ecx
+        push    ebp
+        push    edi
+        push    esi
+        push    ebx
+        push    eax
+%endmacro
+%macro  POP_REGISTERS 0
+        pop     eax
+        pop     ebx
+        pop     esi
+        pop     edi
+        pop     ebp
+        pop     ecx
+        pop     edx
+%endmacro
+
+; User code may have put anything into its segment registers and into DF.
+%macro  KERNEL_SEGMENTS 0
+        mov     ecx, USER_DS
+        mov     ds, ecx
+        mov     es, ecx
+        cld
+%endmacro
+
+        section .text.entry progbits alloc exec nowrite align=16
+
+entry_text_start:
+
+; ---- sysenter: EDX user EIP, ECX user ESP, ESP = &tss.esp0  [M 4.1] [G9] ---------------------------
+
+        align   16
+sysenter_entry:
+        mov     esp, [esp]
+        push    dword USER_DS
+        push    ecx
+        pushfd
+        or      dword [esp], FLAG_IF
+        push    dword USER_CS
+        push    edx
+        push    dword 0
+        push    dword SYSENTER_VECTOR
+        PUSH_REGISTERS
+        mov     ebx, esp                        ; &thread->frame
+        KERNEL_SEGMENTS
+        mov     byte [ebx - THREAD_FRAME + THREAD_FAST_EXIT], 1
+        test    dword [ebx + FRAME_EFLAGS], FLAG_NT
+        mov     esp, kernel_stack_top
+        jnz     .clean
+.clean_done:
+        sub     ebx, THREAD_FRAME
+        push    ebx
+        call    sys_entry
+        add     esp, 4
+        jmp     enter_user
+.clean: ; NT set would make the next iret a task switch
+        push    dword 2
+        popfd
+        jmp     .clean_done
+
+; The user program had TF set: the CPU trapped at sysenter_entry, and trap.c came here with TF clear.
+        align   16
+sysenter_entry_stepped:
+        mov     esp, [esp]
+        push    dword USER_DS
+        push    ecx
+        pushfd
+        or      dword [esp], FLAG_IF | FLAG_TF
+        push    dword USER_CS
+        push    edx
+        push    dword 0
+        push    dword SYSENTER_VECTOR
+        PUSH_REGISTERS
+        jmp     syscall_common
+
+; ---- int 0x40 --------------------------------------------------------------------------------------
+
+        align   16
+syscall_entry:
+        push    dword 0
+        push    dword SYSCALL_VECTOR
+        PUSH_REGISTERS
+syscall_common:
+        mov     ebx, esp
+        KERNEL_SEGMENTS
+        mov     esp, kernel_stack_top
+        push    dword 2                         ; NT, AC, TF away (int cleared some of them already)
+        popfd
+        sub     ebx, THREAD_FRAME
+        mov     byte [ebx + THREAD_FAST_EXIT], 0
+        push    ebx
+        call    sys_entry
+        add     esp, 4
+        ; fall through
+
+; ---- the way out: nothing but the kernel stack's top matters here ------------------------------------
+
+        align   16
+enter_user:
+        call    kernel_exit                     ; eax = the thread
+        lea     edx, [eax + THREAD_FRAME]
+        mov     ecx, USER_DS
+        mov     fs, ecx
+        mov     gs, ecx
+        cmp     byte [eax + THREAD_FAST_EXIT], 0
+        je      .full
+        test    dword [edx + FRAME_EFLAGS], FLAG_TF
+        jnz     .full
+        mov     esp, edx
+        mov     ecx, [edx + FRAME_ESP]
+        mov     edx, [edx + FRAME_EIP]
+        pop     eax
+        pop     ebx
+        pop     esi
+        pop     edi
+        pop     ebp
+        sti                                     ; takes effect behind sysexit
+        sysexit
+.full:
+        mov     ecx, [edx + FRAME_EFLAGS]
+        and     ecx, USER_EFLAGS
+        or      ecx, FLAG_IF | 2
+        mov     [edx + FRAME_EFLAGS], ecx
+        mov     dword [edx + FRAME_CS], USER_CS
+        mov     dword [edx + FRAME_SS], USER_DS
+        mov     esp, edx
+        POP_REGISTERS
+        add     esp, 8
+        iretd
+
+; ---- exceptions and interrupts -----------------------------------------------------------------------
+
+%macro  STUB 2                                  ; vector, has the CPU pushed an error code
+        align   8
+vector_%1:
+%if %2 == 0
+        push    dword 0
+%endif
+        push    dword %1
+        jmp     trap_entry
+%endmacro
+
+%assign vector 0
+%rep 0x30
+  %if vector = 2 || vector = 8                  ; task gates
+  %elif vector = 10 || vector = 11 || vector = 12 || vector = 13 || vector = 14 || vector = 17 || vector = 21 || vector = 29 || vector = 30
+        STUB    vector, 1
+  %else
+        STUB    vector, 0
+  %endif
+  %assign vector vector + 1
+%endrep
+
+        align   16
+trap_entry:
+        PUSH_REGISTERS
+        mov     ebx, esp
+        KERNEL_SEGMENTS
+        test    byte [ebx + FRAME_CS], 3
+        jz      .kernel
+        mov     esp, kernel_stack_top
+        sub     ebx, THREAD_FRAME
+        mov     byte [ebx + THREAD_FAST_EXIT], 0
+        push    ebx
+        call    trap_user
+        add     esp, 4
+        jmp     enter_user
+
+.kernel: ; stay on this stack, unless it is the few words that the code above works on
+        mov     eax, [ebx + FRAME_EIP]
+        sub     eax, entry_text_start
+        cmp     eax, entry_text_end - entry_text_start
+        jae     .stay
+        mov     esp, trap_stack_top
+.stay:  push    ebx
+        call    trap_kernel                     ; eax = the frame to resume
+        cmp     eax, relocated
+        je      .relocated
+        mov     esp, eax
+        POP_REGISTERS
+        add     esp, 8
+        iretd
+
+.relocated: ; another stack pointer: eip, cs, eflags go below it
+        mov     edx, [eax + FRAME_ESP]
+        sub     edx, 12
+        mov     ecx, [eax + FRAME_EIP]
+        mov     [edx], ecx
+        mov     ecx, [eax + FRAME_CS]
+        mov     [edx + 4], ecx
+        mov     ecx, [eax + FRAME_EFLAGS]
+        mov     [edx + 8], ecx
+        mov     [eax + FRAME_ESP], edx
+        mov     esp, eax
+        POP_REGISTERS
+        mov     esp, [relocated + FRAME_ESP]
+        iretd
+
+entry_text_end:
+
+        section .text progbits alloc exec nowrite align=16
+
+; Task gates: the CPU has saved everything in the interrupted task's TSS and loaded ours.
+double_fault_entry:
+        add     esp, 4                          ; error code, always 0
+        call    trap_double_fault               ; does not return
+
+nmi_entry:
+        call    trap_nmi
+        iretd                                   ; back to the interrupted task
+        jmp     nmi_entry                       ; the next NMI starts behind the iret
+
+        section .rodata progbits alloc noexec nowrite align=4
+
+vector_stubs:
+%assign vector 0
+%rep 0x30
+  %if vector = 2 || vector = 8
+        dd      0
+  %else
+        dd      vector_ %+ vector
+  %endif
+  %assign vector vector + 1
+%endrep
+        times VECTOR_COUNT - 0x30 - 1 dd 0
+        dd      syscall_entry
+
+        section .note.GNU-stack noalloc noexec nowrite progbits
