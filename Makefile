@@ -68,13 +68,13 @@ warnings := $(warn) $(warn-$(cc-kind))
 
 kernel-flags := $(gen) $(free) $($(ARCH)) $(warnings) -Wframe-larger-than=1024 $(mode-$(MODE)) \
                 -I. -Iarch/$(ARCH)/include -Ikernel/abi -I$(O)
-user-flags   := $(gen) $(free) $($(ARCH)) $(warnings) -I. -Ikernel/abi -Iuser
+user-flags   := $(gen) $(free) $($(ARCH)) $(warnings) -I. -Ikernel/abi -Iuser/libl4sec/include
 unit-flags   := $(gen) -m32 -O1 $(warnings) -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -I. -Iarch/host/include -Ikernel/abi -Itests/unit
 nasm-flags   := -f elf32 -w+all -w+error -I$(O)/ -I./ $(if $(filter debug,$(MODE)),-g -F dwarf)
 link-flags   := -m elf_i386 --fatal-warnings -z noexecstack --build-id=none --orphan-handling=error \
                 -z max-page-size=4096
-flags-for = $(if $(filter user/%,$(1)),$(user-flags),$(kernel-flags))
+flags-for = $(if $(filter user/% tests/guest/%,$(1)),$(user-flags),$(kernel-flags))
 
 # ---- what to build -------------------------------------------------------------------------------
 kernel   := $(O)/l4sec.elf
