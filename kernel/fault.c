@@ -95,7 +95,8 @@ void fault_cap(struct thread *t, enum l4_fault_op op, enum l4_detail reason, enu
         sys_finish(t, L4_ERR(L4_CAP, reason, min_u32(word, 15)));
         return;
     }
-    send_fault(t, m0, base | word, L4_FPAGE(base, L4_SPACE_CAP, 12u, need), cont);
+    send_fault(t, m0, base | word,
+               L4_FPAGE(base, type == L4_TYPE_MEMORY ? L4_SPACE_MEM : L4_SPACE_CAP, 12u, need), cont);
 }
 
 void fault_memory(struct thread *t, uint32_t address, uint32_t access, thread_cont *cont)

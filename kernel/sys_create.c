@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT
+/*
+ * create: new objects in kernel pages that the caller names.  All or nothing.  [M 2.5] [M 3.2.4] [G24]
+ *
+ * Everything that can be refused is refused before the first allocation.  Then: the capability table
+ * for the new name (SpaceRes), the object's memory (ObjRes), its name.  The creator's capability is
+ * part of the object.  Only two things can take long and are preemptible: the walk of a convert
+ * (convert.c), and the initial mapping of a task.  A new task has its name before the mapping begins, so a
+ * task that is destroyed meanwhile is noticed by looking the name up.
+ */
+#include "kernel/create.h"
+
+#include <arch/cpu.h>
+#include <arch/paging.h>
+#include "kernel/fault.h"
+#include "kernel/flexpage.h"
+#include "kernel/ipc.h"
+#include "kernel/lib/string.h"
+#include "kernel/map.h"
+#include "kernel/reap.h"
+#include "kernel/resv.h"
+#include "kernel/sys.h"
+#include "kernel/trace.h"
+
+/* Numbers of the parameter words. */
+#define OBJ_RES   1u
+#define SPACE_RES 2u
+#define PARAM0    3u
+#define PARAM1    4u
+
+#define TABLE_NAMES 1024u
+
+/* A decoded call. */
+struct create_args {
+    enum l4_type type;
+    uint32_t name;               /* of the new object */
+    struct kres obj, space;
+    struct convert_region region;
+    enum l4_detail region_fault;
+    struct flexpage source, destination; /* initial mapping of a task; no names: none */
+};
+
+/* ---- what convert.c uses, too ---- */
+
+void create_publish(struct thread *t, struct kobj *o, uint32_t name, uint32_t rights)
+{
+    o->root.task = t->task;
+    o->root.name = L4_CAP_FPAGE(name >> L4_NAME_SHIFT, rights);
+    space_enter(t->task, &o->root);
+    t->names.fpage = name;
+    t->names.id = o->id;
+    TRACE(CREATE, o->id, o->type, 0);
+}
+
+bool create_alive(const struct thread *t, const struct kobj *o)
+{
+    const struct node *n = t->task ? cap_lookup(t->task, t->names.fpage >> L4_NAME_SHIFT) : NULL;
+
+    /* The address alone could be that of a new object in the same place. */
+    return n && n == &o->root && node_kobj(n)->id == t->names.id && !kobj_is_dying(node_kobj(n));
+}
+
+void create_cancel(struct thread *t)
+{
+    struct name_state *s = &t->names;
+
+    if (s->kpage && create_alive(t, &s->kpage->obj))
+        reap_push(&s->kpage->obj);
+    if (s->task && create_alive(t, &s->task->obj))
+        reap_push(&s->task->obj);
+    s->kpage = NULL;
+    s->task = NULL;
+}
+
+/* ---- tasks ---- */
+
+#define IO_BITMAPS 2u
+
+enum l4_detail task_build(struct task **out, const struct kres *res)
+{
+    enum l4_detail detail;
+    struct task *task = kmem_alloc(res, L4_SIZE_TASK, UNIT_TASK, &detail);
+    static const enum frame_use use[L4_TASK_PAGES] = {
+        FRAME_PAGEDIR, FRAME_DIRSHADOW, FRAME_CAPDIR, FRAME_IOBITMAP, FRAME_IOBITMAP,
+    };
+    void *page[L4_TASK_PAGES];
+    unsigned i;
+
+    if (!task)
+        return detail;
+    for (i = 0; i < L4_TASK_PAGES; i++) {
+        page[i] = kmem_alloc_page(res, use[i], task, &detail);
+        if (!page[i]) {
+            while (i-- > 0)
+                kmem_free_page(page[i]);
+            kmem_free(task, L4_SIZE_TASK);
+            return detail;
+        }
+    }
+    kobj_init(&task->obj, L4_TYPE_TASK);
+    task->pd = page[0];
+    task->pd_phys = virt_to_phys(page[0]);
+    task->pd_shadow = page[1];
+    task->cap_dir = page[2];
+    for (i = 0; i < IO_BITMAPS; i++) {
+        task->io_bitmap[i] = page[L4_TASK_PAGES - IO_BITMAPS + i];
+        memset(task->io_bitmap[i], 0xff, PAGE_SIZE);
+    }
+    arch_pagedir_init(task->pd);
+    *out = task;
+    return L4_D_NONE;
+}
+
+/* Param0 and Param1: flexpages of one space and one size; ports keep their numbers.  0 or the error. */
+static uint32_t initial_decode(const struct thread *t, struct create_args *args)
+{
+    uint32_t source = t->frame.w[PARAM0], destination = t->frame.w[PARAM1];
+    struct flexpage *from = &args->source, *to = &args->destination;
+
+    if (flexpage_decode(source, from) != L4_D_NONE)
+        return L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, PARAM0);
+    if (source == 0)
+        return 0;
+    if (!from->names)
+        return L4_ERR(L4_PARAM, L4_D_KERNEL_RANGE, PARAM0);
+    if (flexpage_decode(destination, to) != L4_D_NONE || destination == 0 ||
+        to->space != from->space || to->order != from->order ||
+        (to->space == L4_SPACE_IO && to->base != from->base))
+        return L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, PARAM1);
+    if (!to->names)
+        return L4_ERR(L4_PARAM, L4_D_KERNEL_RANGE, PARAM1);
+    return 0;
+}
+
+/* The names of the table that was made for the new object, all empty again?  Then it goes, too. */
+static void drop_new_table(struct task *task, uint32_t name)
+{
+    struct node **table = task->cap_dir[name >> SUPER_SHIFT];
+    unsigned i;
+
+    if (!table)
+        return;
+    for (i = 0; i < TABLE_NAMES; i++)
+        if (table[i])
+            return;
+    space_drop_table(task, L4_SPACE_CAP, name);
+}
+
+/* The initial mapping failed and the task is with the reaper: help until nothing is left of it. */
+static void initial_undo(struct thread *t)
+{
+    struct name_state *s = &t->names;
+    enum step step = reap_run(t);
+
+    if (step == STEP_GONE || !t->task)
+        return;
+    if (step == STEP_PREEMPTED) {
+        t->cont = initial_undo;
+        return;
+    }
+    if (s->new_table)
+        drop_new_table(t->task, s->fpage);
+    sys_finish(t, s->error);
+}
+
+static uint32_t initial_error(enum l4_detail detail)
+{
+    bool memory = detail == L4_D_RES_EMPTY || detail == L4_D_RES_FULL || detail == L4_D_RES_ALIGN ||
+                  detail == L4_D_NO_CAPTABLE || detail == L4_D_NO_PAGETABLE; /* also from ObjRes */
+
+    return memory ? L4_ERR(L4_NOMEM, detail, OBJ_RES) : L4_ERR(L4_MAP, detail, PARAM0);
+}
+
+static void initial_map(struct thread *t)
+{
+    struct name_state *s = &t->names;
+    struct create_args args;
+    struct map_job job = {
+        .from = t->task, .to = s->task, .state = &t->map,
+        .nodes = { t->task, t->frame.w[OBJ_RES] },
+        .tables = { { t->task, t->frame.w[OBJ_RES] } },
+    };
+    enum l4_detail detail;
+
+    if (!create_alive(t, &s->task->obj)) {
+        s->task = NULL;
+        sys_finish(t, L4_ERR(L4_STATE, L4_D_DYING, 0));
+        return;
+    }
+    /* They were fine before, but a debugger may have written the registers meanwhile. */
+    if (initial_decode(t, &args) || !args.source.names)
+        detail = L4_D_BAD_FLEXPAGE;
+    else
+        detail = map_adjust(&job, &args.source, &args.destination, 0);
+    if (detail == L4_D_NONE) {
+        if (map_run(&job) == STEP_PREEMPTED) {
+            t->cont = initial_map;
+            return;
+        }
+        detail = map_outcome(&t->map);
+    }
+    if (detail == L4_D_NONE) {
+        s->task = NULL;
+        sys_finish(t, 0);
+        return;
+    }
+    s->error = initial_error(detail);
+    reap_push(&s->task->obj);
+    s->task = NULL;
+    initial_undo(t);
+}
+
+/* ---- the other objects ---- */
+
+/* Memory for the object, made into one; NULL and *detail. */
+static struct kobj *build(const struct create_args *args, enum l4_detail *detail)
+{
+    struct task *task;
+    struct thread *thread;
+    struct endpoint *ep;
+    struct resv *resv;
+
+    switch ((unsigned)args->type) {
+    case L4_TYPE_TASK:
+        *detail = task_build(&task, &args->obj);
+        return *detail == L4_D_NONE ? &task->obj : NULL;
+    case L4_TYPE_THREAD:
+        thread = kmem_alloc(&args->obj, L4_SIZE_THREAD, UNIT_THREAD, detail);
+        if (!thread)
+            return NULL;
+        thread_init(thread);
+        arch_fpu_init(thread);
+        return &thread->obj;
+    case L4_TYPE_ENDPOINT:
+        ep = kmem_alloc(&args->obj, L4_SIZE_ENDPOINT, UNIT_ENDPOINT, detail);
+        if (!ep)
+            return NULL;
+        endpoint_init(ep);
+        return &ep->obj;
+    case L4_TYPE_RESERVATION:
+        resv = kmem_alloc(&args->obj, L4_SIZE_RESERVATION, UNIT_RESERVATION, detail);
+        if (!resv)
+            return NULL;
+        resv_init(resv);
+        return &resv->obj;
+    default: /* a kernel page: convert.c fills it in */
+        return kmem_alloc(&args->obj, L4_SIZE_KPAGE, UNIT_KPAGE, detail);
+    }
+}
+
+/* ---- the call ---- */
+
+/* ObjRes, SpaceRes: capabilities of one table at most.  Nil is well-formed. */
+static bool is_resource(uint32_t word)
+{
+    struct flexpage fp;
+
+    if (flexpage_decode(word, &fp) != L4_D_NONE)
+        return false;
+    return word == 0 || (fp.space == L4_SPACE_CAP && fp.order <= SUPER_SHIFT);
+}
+
+/* 0, or the W0 that the call ends with.  Changes nothing. */
+static uint32_t create_decode(const struct thread *t, struct create_args *args)
+{
+    uint32_t w0 = t->frame.w[0], error = 0;
+
+    *args = (struct create_args){
+        .type = (enum l4_type)((w0 >> 4) & 7u), .name = w0 & L4_CAP_INVALID,
+        .obj = { t->task, t->frame.w[OBJ_RES] }, .space = { t->task, t->frame.w[SPACE_RES] },
+    };
+    if (args->type < L4_TYPE_TASK || args->type > L4_TYPE_RESERVATION || args->name == L4_CAP_INVALID)
+        return L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 0);
+    if (!is_resource(args->obj.fpage))
+        return L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, OBJ_RES);
+    if (!is_resource(args->space.fpage))
+        return L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, SPACE_RES);
+    if (args->type == L4_TYPE_TASK)
+        error = initial_decode(t, args);
+    else if (args->type == L4_TYPE_KPAGE)
+        error = convert_decode(t, t->frame.w[PARAM0], &args->region, &args->region_fault);
+    if (error)
+        return error;
+    if (cap_lookup(t->task, args->name >> L4_NAME_SHIFT))
+        return L4_ERR(L4_EXISTS, L4_D_OCCUPIED, 0);
+    if (!args->space.fpage && !space_backed(t->task, L4_CAP_FPAGE(args->name >> L4_NAME_SHIFT, 0)))
+        return L4_ERR(L4_NOTABLE, L4_D_NO_CAPTABLE, 0);
+    return 0;
+}
+
+/* No usable kernel page is a capability fault; the reason is that of the first name.  [G8] */
+static void resource_fault(struct thread *t, enum l4_fault_op op, uint32_t fpage, unsigned word)
+{
+    enum l4_detail reason;
+    struct flexpage fp;
+
+    (void)flexpage_decode(fpage, &fp);
+    if (!fpage || cap_object(t->task, fp.base, L4_TYPE_KPAGE, L4_W, &reason))
+        reason = L4_D_EMPTY;
+    fault_cap(t, op, reason, L4_TYPE_KPAGE, L4_W, fp.base, word, sys_create);
+}
+
+/* True if a fault is under way. */
+static bool create_faults(struct thread *t, const struct create_args *args, bool new_table)
+{
+    if (args->region_fault != L4_D_NONE)
+        fault_cap(t, L4_OP_CONVERT, args->region_fault, L4_TYPE_MEMORY, L4_T, t->frame.w[PARAM0],
+                  PARAM0, sys_create);
+    else if (!kres_usable(&args->obj))
+        resource_fault(t, L4_OP_OBJRES, args->obj.fpage, OBJ_RES);
+    else if (new_table && !kres_usable(&args->space))
+        resource_fault(t, L4_OP_SPACERES, args->space.fpage, SPACE_RES);
+    else
+        return false;
+    return true;
+}
+
+void sys_create(struct thread *t)
+{
+    struct create_args args;
+    enum l4_detail detail;
+    struct kobj *o;
+    uint32_t error = create_decode(t, &args);
+    bool new_table;
+
+    if (error) {
+        sys_finish(t, error);
+        return;
+    }
+    new_table = !space_backed(t->task, L4_CAP_FPAGE(args.name >> L4_NAME_SHIFT, 0));
+    if (create_faults(t, &args, new_table))
+        return;
+
+    if (new_table) {
+        detail = space_add_table(t->task, L4_SPACE_CAP, args.name, &args.space);
+        if (detail != L4_D_NONE) {
+            sys_finish(t, L4_ERR(L4_NOMEM, detail, SPACE_RES));
+            return;
+        }
+    }
+    o = build(&args, &detail);
+    if (!o) {
+        if (new_table)
+            space_drop_table(t->task, L4_SPACE_CAP, args.name);
+        sys_finish(t, L4_ERR(L4_NOMEM, detail, OBJ_RES));
+        return;
+    }
+    if (args.type == L4_TYPE_KPAGE) {
+        convert_start(t, (struct kpage *)o, args.name, &args.region);
+        return;
+    }
+    create_publish(t, o, args.name, L4_RIGHTS_ALL);
+    if (args.type != L4_TYPE_TASK || !args.source.names) {
+        sys_finish(t, 0);
+        return;
+    }
+    t->names.task = (struct task *)o;
+    t->names.new_table = new_table;
+    map_reset(&t->map);
+    initial_map(t);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+/*
+ * unmap: take rights back from everything that was mapped from the caller's names, and tell which pages
+ * were used.  [M 2.1.1] [M 3.2.3] [G26] [G27]
+ *
+ * One flexpage after the other, one name after the other, one revocation at a time (thread.revoke); names
+ * are looked up anew for each.  So nothing but numbers lasts over a preemption point, and the call can be
+ * repeated with the same arguments at any time.
+ *
+ * Stages of one call (thread.names.stage), each of which may be left and come back to:
+ *
+ *    LOAD -> NAMES -> STORE -> LOAD ... -> (index == count) reap -> over
+ */
+#include "kernel/flexpage.h"
+#include "kernel/reap.h"
+#include "kernel/sys.h"
+
+enum unmap_stage { UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
+
+#define UNMAP_WORK 64u      /* names looked at between preemption points [G42] */
+#define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
+#define COUNT_MAX  255u
+#define TABLE_NAMES 1024u
+
+/* What stands at a name, and which part of it the flexpage selects, in object addresses. */
+struct target {
+    struct node *node;
+    uint32_t lo, last;
+};
+
+ALWAYS_INLINE unsigned unmap_count(const struct thread *t) { return (t->frame.w[0] >> 4) & 255u; }
+ALWAYS_INLINE unsigned flush_count(const struct thread *t) { return (t->frame.w[0] >> 12) & 255u; }
+
+static void unmap_finish(struct thread *t, uint32_t error)
+{
+    sys_finish(t, (t->frame.w[0] & COUNTS_MASK) | error);
+}
+
+static void unmap_bad_flexpage(struct thread *t, unsigned index)
+{
+    unmap_finish(t, L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, min_u32(index + 1u, 15)));
+}
+
+/* ---- the next name that holds something: true and *out, with *offset behind it ---- */
+
+/* To the end of the 4 MB block around `name`. */
+static uint32_t block_rest(uint32_t name)
+{
+    return TABLE_NAMES - ((name >> L4_NAME_SHIFT) & (TABLE_NAMES - 1u));
+}
+
+static bool next_cap(const struct task *task, uint32_t name, uint32_t *offset, struct target *out)
+{
+    struct node **table = task->cap_dir[name >> SUPER_SHIFT];
+
+    if (!table) {
+        *offset += block_rest(name);
+        return false;
+    }
+    *offset += 1;
+    *out = (struct target){ table[(name >> L4_NAME_SHIFT) & (TABLE_NAMES - 1u)], 0, 0xffffffffu };
+    return out->node != NULL;
+}
+
+static bool next_mem(const struct task *task, uint32_t name, uint32_t names, uint32_t *offset,
+                     struct target *out)
+{
+    uint32_t entry = task->pd_shadow[name >> SUPER_SHIFT];
+
+    if (!entry) {
+        *offset += block_rest(name);
+        return false;
+    }
+    if (entry & 1u) {
+        uint32_t part = min_u32(block_rest(name), names - *offset);
+
+        out->node = (struct node *)(uintptr_t)(entry & ~1u);
+        out->lo = out->node->obj + (name - node_base(out->node));
+        out->last = out->lo + (part << L4_NAME_SHIFT) - 1u;
+        *offset += part;
+        return true;
+    }
+    out->node = ((struct node **)(uintptr_t)entry)[(name >> L4_NAME_SHIFT) & (TABLE_NAMES - 1u)];
+    *offset += 1;
+    if (!out->node)
+        return false;
+    out->lo = out->node->obj;
+    out->last = out->lo + PAGE_SIZE - 1u;
+    return true;
+}
+
+static bool next_io(const struct task *task, const struct flexpage *fp, uint32_t *offset,
+                    struct target *out)
+{
+    uint32_t first = fp->base + (*offset << L4_NAME_SHIFT);
+    uint32_t last = fp->base + flexpage_mask(fp->order);
+    struct node *n = task->io_nodes;
+
+    while (n && node_last(n) < first)
+        n = n->io_next;
+    if (!n || n->obj > last) {
+        *offset = fp->names;
+        return false;
+    }
+    *out = (struct target){ n, max_u32(first, n->obj), min_u32(last, node_last(n)) };
+    *offset = ((out->last - fp->base) >> L4_NAME_SHIFT) + 1u;
+    return true;
+}
+
+static bool next_target(const struct task *task, const struct flexpage *fp, uint32_t *offset,
+                        struct target *out)
+{
+    uint32_t name = fp->base + (*offset << L4_NAME_SHIFT);
+
+    if (fp->space == L4_SPACE_MEM)
+        return next_mem(task, name, fp->names, offset, out);
+    if (fp->space == L4_SPACE_CAP)
+        return next_cap(task, name, offset, out);
+    return next_io(task, fp, offset, out);
+}
+
+/* ---- one flexpage ---- */
+
+static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool flush)
+{
+    struct name_state *s = &t->names;
+    uint32_t mask = fp->rights;
+    bool memory = fp->space == L4_SPACE_MEM;
+    unsigned work = UNMAP_WORK;
+
+    if (!mask && !memory)
+        return STEP_DONE; /* nothing to take, and only memory has reference bits */
+    for (;;) {
+        struct target target;
+
+        if (t->revoke.active) {
+            if (revoke_step(&t->revoke) == STEP_PREEMPTED)
+                return STEP_PREEMPTED;
+            s->refs |= t->revoke.refs;
+        }
+        if (s->offset >= fp->names)
+            return STEP_DONE;
+        if (work-- == 0) {
+            if (preempt_point(PREEMPT_NAMES))
+                return STEP_PREEMPTED;
+            work = UNMAP_WORK;
+        }
+        if (!next_target(t->task, fp, &s->offset, &target))
+            continue;
+        if (!flush && !memory && !node_has_children(target.node))
+            continue;
+        revoke_start(&t->revoke, target.node, target.lo, target.last, mask,
+                     flush ? REVOKE_SELF : 0);
+    }
+}
+
+/* R of the output word: a page that was read may have been executed.  [G27] */
+static uint32_t refs_word(uint32_t refs)
+{
+    return (refs & (L4_R | L4_W)) | (refs & L4_R ? L4_X : 0u);
+}
+
+/* ---- the call ---- */
+
+static void unmap_continue(struct thread *t);
+
+/* Destroyed objects may include this thread or its task.  */
+static void unmap_reap(struct thread *t)
+{
+    enum step step = reap_run(t);
+
+    if (step == STEP_GONE || !t->task)
+        return; /* nobody is left to hear the result */
+    if (step == STEP_PREEMPTED)
+        t->cont = unmap_continue;
+    else
+        unmap_finish(t, 0);
+}
+
+static void unmap_continue(struct thread *t)
+{
+    struct name_state *s = &t->names;
+    unsigned count = unmap_count(t) + flush_count(t);
+
+    for (; s->index < count; s->index++, s->stage = UNMAP_LOAD) {
+        struct flexpage fp;
+
+        if (s->stage == UNMAP_LOAD) {
+            if (!sys_get_word(t, s->index + 1u, &s->fpage, unmap_continue))
+                return;
+            s->offset = 0;
+            s->refs = 0;
+            s->stage = UNMAP_NAMES;
+        }
+        if (s->stage == UNMAP_NAMES) {
+            /* The list is user memory: it may read differently now. */
+            if (flexpage_decode(s->fpage, &fp) != L4_D_NONE) {
+                unmap_bad_flexpage(t, s->index);
+                return;
+            }
+            if (unmap_names(t, &fp, s->index >= unmap_count(t)) == STEP_PREEMPTED) {
+                t->cont = unmap_continue;
+                return;
+            }
+            s->stage = UNMAP_STORE;
+        }
+        if (!sys_put_word(t, s->index + 1u, refs_word(s->refs), unmap_continue))
+            return;
+    }
+    if (UNLIKELY(reap_pending()))
+        unmap_reap(t);
+    else
+        unmap_finish(t, 0);
+}
+
+void sys_unmap(struct thread *t)
+{
+    unsigned count = unmap_count(t) + flush_count(t);
+
+    if (count > COUNT_MAX) {
+        unmap_finish(t, L4_ERR(L4_PARAM, L4_D_BAD_COUNT, 0));
+        return;
+    }
+    /* All or none: look at the whole list before anything is taken from anybody. */
+    for (unsigned i = 0; i < count; i++) {
+        struct flexpage fp;
+        uint32_t word;
+
+        if (!sys_get_word(t, i + 1u, &word, sys_unmap))
+            return;
+        if (flexpage_decode(word, &fp) != L4_D_NONE) {
+            unmap_bad_flexpage(t, i);
+            return;
+        }
+    }
+    t->names.index = 0;
+    t->names.stage = UNMAP_LOAD;
+    unmap_continue(t);
+}
