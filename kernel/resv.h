@@ -49,8 +49,6 @@ STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct resv) == L4_SIZE_RESERVATION)
 
 /* Born empty [G24].  The head, r->obj, is the caller's; the rest is overwritten. */
 void resv_init(struct resv *r);
-/* Boot: both are made by resv_init(); `first` becomes the initial reservation, `root` its ancestor. */
-void resv_make_initial(struct resv *root, struct resv *first);
 void resv_attach(struct resv *r, struct thread *t, uint32_t position); /* breaks an older association */
 void resv_detach(struct resv *r);
 void resv_drop_thread(struct thread *t);              /* detach all of a thread's */
