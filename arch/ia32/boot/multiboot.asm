@@ -41,7 +41,7 @@ multiboot_entry: ; at its physical address until paging is on
 
         mov     eax, boot_table - KERNEL_BASE + 3
         mov     [kernel_pd - KERNEL_BASE], eax
-        mov     [kernel_pd - KERNEL_BASE + KERNEL_BASE / 0x400000 * 4], eax
+        mov     [kernel_pd - KERNEL_BASE + KERNEL_PDE * 4], eax
         mov     eax, kernel_pd - KERNEL_BASE
         mov     cr3, eax
         mov     eax, cr0

@@ -267,6 +267,7 @@ struct user_frame *trap_kernel(struct user_frame *f)
         f->eip = fixup;
         return f;
     }
+    cpu_tss.tss.link = 0; /* overwritten if ESP was that of sysenter; a user's iret with NT set looks at it */
     if (stepped_into_kernel(f))
         return f;
     return kernel_exception(f);
