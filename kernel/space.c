@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The three name spaces of a task: slots, and what the hardware makes of them.  [G52] [G53] [G54]
+ *
+ * The slots (capability tables, shadow tables, IO list) are the truth.  Page tables and IO bitmaps
+ * follow from them.  A page-table entry may be missing where its node would allow an access, because the
+ * frame is converted or was until a moment ago; mem_refill() brings it back.  It never allows more.
+ *
+ * A 4 MB node of which some frames are converted cannot be one hardware entry.  It is shown through a
+ * "view": a page table without a shadow, filled on demand.  Views are dropped at the first refill after
+ * the last conversion below has ended, or with their node.
+ */
+#include "kernel/task.h"
+
+#include "kernel/mapdb.h"
+
+#define PTE_REFS (PTE_ACCESSED | PTE_DIRTY)
+#define DIR_ENTRIES 1024u
+#define USER_ENTRIES (L4_USER_TOP >> SUPER_SHIFT)
+
+ALWAYS_INLINE uint32_t dir_index(uint32_t name) { return name >> SUPER_SHIFT; }
+ALWAYS_INLINE uint32_t table_index(uint32_t name) { return (name >> PAGE_SHIFT) & 1023u; }
+ALWAYS_INLINE bool node_is_super(const struct node *n) { return node_size(n) == SUPER_SHIFT; }
+
+/* The page table (or view) that a directory entry points to. */
+ALWAYS_INLINE uint32_t *table_of(uint32_t pde) { return phys_to_virt(pde & 0xfffff000u); }
+
+ALWAYS_INLINE struct node **shadow_table(uint32_t entry)
+{
+    return (struct node **)(uintptr_t)entry;
+}
+ALWAYS_INLINE struct node *shadow_super(uint32_t entry)
+{
+    return (struct node *)(uintptr_t)(entry & ~1u);
+}
+
+/* Where the hardware entry of a node without a view stands. */
+ALWAYS_INLINE uint32_t *node_entry(const struct node *n)
+{
+    uint32_t base = node_base(n), *pde = &n->task->pd[dir_index(base)];
+
+    return node_is_super(n) ? pde : &table_of(*pde)[table_index(base)];
+}
+
+ALWAYS_INLINE uint32_t node_pte(const struct node *n, uint32_t rights)
+{
+    return pte_make(n->obj, rights, (n->flags & NODE_DEVICE) != 0, node_is_super(n));
+}
+
+static void refs_to_parent(const struct node *n, uint32_t refs)
+{
+    if (refs && n->parent)
+        n->parent->flags |= node_ref_flags(refs);
+}
+
+/* ---- look-ups ---- */
+
+struct node *mem_lookup(const struct task *task, uint32_t address)
+{
+    uint32_t entry = task->pd_shadow[dir_index(address)];
+
+    if (entry & 1u)
+        return shadow_super(entry);
+    return entry ? shadow_table(entry)[table_index(address)] : NULL;
+}
+
+struct node *io_lookup(const struct task *task, uint32_t port)
+{
+    uint32_t name = port << L4_NAME_SHIFT;
+
+    if (port > 0xffffu)
+        return NULL;
+    for (struct node *n = task->io_nodes; n && n->obj <= name; n = n->io_next)
+        if (node_last(n) >= name)
+            return n;
+    return NULL;
+}
+
+struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type type, uint32_t rights,
+                        enum l4_detail *reason)
+{
+    const struct node *n = cap_lookup(task, word >> L4_NAME_SHIFT);
+    struct kobj *o;
+
+    *reason = L4_D_EMPTY;
+    if (!n || node_rights(n) == 0)
+        return NULL;
+    o = node_kobj(n);
+    if (kobj_is_dying(o))
+        return NULL;
+    *reason = L4_D_TYPE;
+    if (o->type != type)
+        return NULL;
+    *reason = L4_D_RIGHTS;
+    if ((node_rights(n) & rights) != rights)
+        return NULL;
+    *reason = L4_D_NONE;
+    return o;
+}
+
+/* ---- memory: entries ---- */
+
+/* Forget the view's page; its A/D bits, still in hardware format. */
+static uint32_t view_drop(struct task *task, struct node *n)
+{
+    uint32_t *pde = &task->pd[dir_index(node_base(n))], *view = table_of(*pde), refs = 0;
+
+    for (unsigned i = 0; i < DIR_ENTRIES; i++)
+        refs |= view[i] & PTE_REFS;
+    *pde = 0;
+    n->flags &= (uint8_t)~NODE_VIEW;
+    arch_tlb_flush_all(task);
+    kmem_free_page(view);
+    return refs;
+}
+
+/* Clear entries [first, last] of the view; A/D bits in hardware format. */
+static uint32_t view_clear(struct task *task, struct node *n, unsigned first, unsigned last)
+{
+    uint32_t *view = table_of(task->pd[dir_index(node_base(n))]), refs = 0;
+
+    for (unsigned i = first; i <= last; i++) {
+        if (view[i]) {
+            refs |= view[i] & PTE_REFS;
+            view[i] = 0;
+            arch_tlb_flush_page(task, node_base(n) + (i << PAGE_SHIFT));
+        }
+    }
+    return refs;
+}
+
+/* Clear one hardware entry; its A/D bits as L4_R | L4_W. */
+ALWAYS_INLINE uint32_t entry_clear(const struct task *task, uint32_t *entry, uint32_t address)
+{
+    uint32_t old = *entry;
+
+    if (!old)
+        return 0;
+    *entry = 0;
+    arch_tlb_flush_page(task, address);
+    return pte_refs(old);
+}
+
+/* ---- IO: list and bitmap ---- */
+
+static uint32_t io_last_version;
+
+static bool io_open(uint32_t rights)
+{
+    /* The bitmap cannot tell in from out. [G3] */
+    return (rights & (L4_R | L4_W)) == (L4_R | L4_W);
+}
+
+/* Make the bitmap show whether the ports of n are open. */
+static void io_show(struct task *task, const struct node *n, bool open)
+{
+    uint32_t first = n->obj >> L4_NAME_SHIFT, last = node_last(n) >> L4_NAME_SHIFT;
+
+    for (uint32_t port = first; port <= last;) {
+        uint8_t *byte = &task->io_bitmap[port >> 15][(port & 0x7fffu) >> 3];
+
+        if ((port & 7u) == 0 && last - port >= 7u) {
+            *byte = open ? 0 : 0xff;
+            port += 8u;
+            continue;
+        }
+        if (open)
+            *byte &= (uint8_t)~(1u << (port & 7u));
+        else
+            *byte |= (uint8_t)(1u << (port & 7u));
+        port++;
+    }
+    if (++io_last_version == 0)
+        io_last_version = 1;
+    task->io_version = task->io_nodes ? io_last_version : 0;
+}
+
+static void io_enter(struct task *task, struct node *n)
+{
+    struct node **link = &task->io_nodes;
+
+    while (*link && (*link)->obj < n->obj)
+        link = &(*link)->io_next;
+    n->io_next = *link;
+    *link = n;
+    if (io_open(node_rights(n)))
+        io_show(task, n, true);
+    else if (task->io_version == 0)
+        io_show(task, n, false);
+}
+
+static void io_leave(struct task *task, struct node *n)
+{
+    struct node **link = &task->io_nodes;
+
+    while (*link != n)
+        link = &(*link)->io_next;
+    *link = n->io_next;
+    n->io_next = NULL;
+    io_show(task, n, false);
+}
+
+/* ---- names ---- */
+
+bool space_backed(const struct task *task, uint32_t name)
+{
+    uint32_t dir = dir_index(name);
+
+    switch ((name >> 10) & 3u) {
+    case L4_SPACE_MEM:
+        if (dir >= USER_ENTRIES)
+            return false;
+        return ((name >> 4) & 63u) >= SUPER_SHIFT || task->pd_shadow[dir] != 0;
+    case L4_SPACE_CAP:
+        return task->cap_dir[dir] != NULL;
+    default:
+        return true;
+    }
+}
+
+void space_enter(struct task *task, struct node *n)
+{
+    uint32_t base = node_base(n), dir = dir_index(base);
+
+    n->task = task;
+    switch (node_space(n)) {
+    case L4_SPACE_CAP:
+        ASSERT(task->cap_dir[dir] && !task->cap_dir[dir][table_index(base)]);
+        task->cap_dir[dir][table_index(base)] = n;
+        break;
+    case L4_SPACE_MEM:
+        ASSERT(dir < USER_ENTRIES);
+        if (node_is_super(n)) {
+            ASSERT(task->pd_shadow[dir] == 0);
+            task->pd_shadow[dir] = (uint32_t)(uintptr_t)n | 1u;
+            if (!block_is_converted(n->obj))
+                task->pd[dir] = node_pte(n, node_rights(n));
+        } else {
+            ASSERT(task->pd_shadow[dir] && !(task->pd_shadow[dir] & 1u));
+            ASSERT(!shadow_table(task->pd_shadow[dir])[table_index(base)]);
+            shadow_table(task->pd_shadow[dir])[table_index(base)] = n;
+            if (!frame_is_converted(n->obj))
+                table_of(task->pd[dir])[table_index(base)] = node_pte(n, node_rights(n));
+        }
+        break;
+    default:
+        io_enter(task, n);
+        break;
+    }
+}
+
+uint32_t space_take(struct node *n)
+{
+    struct task *task = n->task;
+    uint32_t base = node_base(n), dir = dir_index(base), refs = 0;
+
+    switch (node_space(n)) {
+    case L4_SPACE_CAP:
+        ASSERT(task->cap_dir[dir][table_index(base)] == n);
+        task->cap_dir[dir][table_index(base)] = NULL;
+        break;
+    case L4_SPACE_MEM:
+        refs = node_flag_refs(n->flags);
+        n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
+        if (UNLIKELY(n->flags & NODE_VIEW))
+            refs |= pte_refs(view_drop(task, n));
+        else
+            refs |= entry_clear(task, node_entry(n), base);
+        if (node_is_super(n)) {
+            ASSERT(shadow_super(task->pd_shadow[dir]) == n);
+            task->pd_shadow[dir] = 0;
+        } else {
+            ASSERT(shadow_table(task->pd_shadow[dir])[table_index(base)] == n);
+            shadow_table(task->pd_shadow[dir])[table_index(base)] = NULL;
+        }
+        break;
+    default:
+        io_leave(task, n);
+        break;
+    }
+    n->task = NULL;
+    n->name &= ~15u;
+    return refs;
+}
+
+void space_leave(struct node *n)
+{
+    refs_to_parent(n, space_take(n));
+}
+
+/* A memory node's rights are new: entries that are there follow, missing ones are made if they may be. */
+static void mem_show(struct node *n, uint32_t rights)
+{
+    struct task *task = n->task;
+    uint32_t base = node_base(n), lost = 0;
+
+    if (UNLIKELY(n->flags & NODE_VIEW)) {
+        uint32_t *view = table_of(task->pd[dir_index(base)]);
+        uint32_t flags = pte_make(0, rights, (n->flags & NODE_DEVICE) != 0, false);
+
+        for (unsigned i = 0; i < DIR_ENTRIES; i++) {
+            if (!view[i])
+                continue;
+            if (flags) {
+                view[i] = (n->obj + (i << PAGE_SHIFT)) | flags | (view[i] & PTE_REFS);
+            } else {
+                lost |= view[i] & PTE_REFS;
+                view[i] = 0;
+            }
+        }
+        arch_tlb_flush_all(task);
+    } else {
+        bool converted = node_is_super(n) ? block_is_converted(n->obj) : frame_is_converted(n->obj);
+        uint32_t *entry = node_entry(n), old = *entry, new = converted ? 0 : node_pte(n, rights);
+
+        *entry = new ? new | (old & PTE_REFS) : 0;
+        if (old) {
+            arch_tlb_flush_page(task, base);
+            lost = new ? 0 : old;
+        }
+    }
+    refs_to_parent(n, pte_refs(lost));
+}
+
+void space_set_rights(struct node *n, uint32_t rights)
+{
+    uint32_t old = node_rights(n);
+
+    n->name = (n->name & ~15u) | rights;
+    if (!n->task)
+        return;
+    if (node_space(n) == L4_SPACE_MEM)
+        mem_show(n, rights);
+    else if (node_space(n) == L4_SPACE_IO && io_open(rights) != io_open(old))
+        io_show(n->task, n, io_open(rights));
+}
+
+void space_suspend(struct node *n, paddr_t lo, paddr_t last)
+{
+    uint32_t base = node_base(n), refs;
+
+    if (!n->task || node_space(n) != L4_SPACE_MEM || n->obj > last || node_last(n) < lo)
+        return;
+    if (n->flags & NODE_VIEW) {
+        unsigned first = lo > n->obj ? (lo - n->obj) >> PAGE_SHIFT : 0;
+        unsigned end = last < node_last(n) ? (last - n->obj) >> PAGE_SHIFT : DIR_ENTRIES - 1u;
+
+        refs = pte_refs(view_clear(n->task, n, first, end));
+    } else {
+        refs = entry_clear(n->task, node_entry(n), base);
+    }
+    refs_to_parent(n, refs);
+}
+
+uint32_t space_refs(struct node *n, bool reset)
+{
+    uint32_t refs = node_flag_refs(n->flags), bits = 0, base = node_base(n);
+
+    if (node_space(n) != L4_SPACE_MEM)
+        return 0;
+    if (reset)
+        n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
+    if (!n->task)
+        return refs;
+    if (UNLIKELY(n->flags & NODE_VIEW)) {
+        uint32_t *view = table_of(n->task->pd[dir_index(base)]);
+
+        for (unsigned i = 0; i < DIR_ENTRIES; i++) {
+            bits |= view[i] & PTE_REFS;
+            if (reset)
+                view[i] &= ~PTE_REFS;
+        }
+        if (reset && bits)
+            arch_tlb_flush_all(n->task);
+    } else {
+        uint32_t *entry = node_entry(n);
+
+        bits = *entry & PTE_REFS;
+        if (reset && bits) {
+            *entry &= ~PTE_REFS;
+            arch_tlb_flush_page(n->task, base);
+        }
+    }
+    return refs | pte_refs(bits);
+}
+
+/* ---- tables ---- */
+
+static enum l4_detail view_add(struct task *task, struct node *n, const struct kres *res)
+{
+    enum l4_detail detail;
+    uint32_t *view = kmem_alloc_page(res, FRAME_PAGETABLE, task, &detail);
+
+    if (!view)
+        return detail;
+    /* A conversion that has marked its frames may not have come here yet to clear the entry. */
+    refs_to_parent(n, entry_clear(task, node_entry(n), node_base(n)));
+    task->pd[dir_index(node_base(n))] = pde_table(virt_to_phys(view));
+    n->flags |= NODE_VIEW;
+    return L4_D_NONE;
+}
+
+static enum l4_detail pagetable_add(struct task *task, uint32_t dir, const struct kres *res)
+{
+    enum l4_detail detail;
+    void *hardware, *shadow;
+
+    hardware = kmem_alloc_page(res, FRAME_PAGETABLE, task, &detail);
+    if (!hardware)
+        return detail;
+    shadow = kmem_alloc_page(res, FRAME_SHADOW, task, &detail);
+    if (!shadow) {
+        kmem_free_page(hardware);
+        return detail;
+    }
+    task->pd_shadow[dir] = (uint32_t)(uintptr_t)shadow;
+    task->pd[dir] = pde_table(virt_to_phys(hardware));
+    return L4_D_NONE;
+}
+
+enum l4_detail space_add_table(struct task *task, uint32_t space, uint32_t name,
+                               const struct kres *res)
+{
+    uint32_t dir = dir_index(name);
+    enum l4_detail detail = L4_D_NONE;
+
+    if (space == L4_SPACE_CAP) {
+        if (!task->cap_dir[dir])
+            task->cap_dir[dir] = kmem_alloc_page(res, FRAME_CAPTABLE, task, &detail);
+    } else if (space == L4_SPACE_MEM) {
+        uint32_t entry;
+
+        if (dir >= USER_ENTRIES)
+            return L4_D_KERNEL_RANGE;
+        entry = task->pd_shadow[dir];
+        if (entry & 1u) {
+            struct node *n = shadow_super(entry);
+
+            if (!(n->flags & NODE_VIEW) && block_is_converted(n->obj))
+                detail = view_add(task, n, res);
+        } else if (!entry) {
+            detail = pagetable_add(task, dir, res);
+        }
+    }
+    return detail;
+}
+
+void space_drop_table(struct task *task, uint32_t space, uint32_t name)
+{
+    uint32_t dir = dir_index(name);
+
+    if (space == L4_SPACE_CAP) {
+        struct node **table = task->cap_dir[dir];
+
+        if (table) {
+            task->cap_dir[dir] = NULL;
+            kmem_free_page(table);
+        }
+    } else if (space == L4_SPACE_MEM && dir < USER_ENTRIES) {
+        uint32_t entry = task->pd_shadow[dir];
+
+        if (entry & 1u) {
+            struct node *n = shadow_super(entry);
+
+            if (n->flags & NODE_VIEW)
+                refs_to_parent(n, pte_refs(view_drop(task, n)));
+        } else if (entry) {
+            uint32_t *table = table_of(task->pd[dir]);
+
+            task->pd_shadow[dir] = 0;
+            task->pd[dir] = 0;
+            arch_tlb_flush_all(task);
+            kmem_free_page(table);
+            kmem_free_page(shadow_table(entry));
+        }
+    }
+}
+
+/* ---- refill ---- */
+
+enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access,
+                          const struct kres *view_res)
+{
+    struct node *n = address < L4_USER_TOP ? mem_lookup(task, address) : NULL;
+    /* Without an execute bit in the MMU reading lets fetch. [G3] */
+    uint32_t need = access & L4_W ? L4_R | L4_W : L4_R;
+    uint32_t *entry, new;
+    paddr_t phys;
+
+    if (!n || node_rights(n) == 0)
+        return L4_D_EMPTY;
+    if ((node_rights(n) & need) != need)
+        return L4_D_RIGHTS;
+    phys = n->obj + (round_down(address, PAGE_SIZE) - node_base(n));
+    if (frame_is_converted(phys))
+        return L4_D_CONVERTED;
+
+    new = node_pte(n, node_rights(n));
+    if (!node_is_super(n)) {
+        entry = node_entry(n);
+    } else if (!block_is_converted(n->obj)) {
+        entry = node_entry(n);
+        if (n->flags & NODE_VIEW)
+            new |= view_drop(task, n);
+    } else {
+        if (!(n->flags & NODE_VIEW) && (!view_res || view_add(task, n, view_res) != L4_D_NONE))
+            return L4_D_NO_PAGETABLE;
+        entry = &table_of(task->pd[dir_index(address)])[table_index(address)];
+        new = pte_make(phys, node_rights(n), (n->flags & NODE_DEVICE) != 0, false);
+    }
+    /* If the entry allowed it already, the processor had a stale one: the flush is what was missing. */
+    *entry = new | (*entry & PTE_REFS);
+    arch_tlb_flush_page(task, address);
+    return L4_D_NONE;
+}
