@@ -20,18 +20,19 @@ struct endpoint {
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct endpoint) == L4_SIZE_ENDPOINT);
 
-void endpoint_init(struct endpoint *ep);
+void endpoint_init(struct endpoint *ep);     /* the head, ep->obj, is the caller's */
 
 /* System call 0, from sys_dispatch(); words W5.. are copied in first (may fault and come back). */
 void sys_ipc(struct thread *t);
 
 /*
  * Start the thread's nested IPC: t->kipc and t->kmsg are filled, t->cont is what the outer operation
- * does when it is over (NULL: back to user code).  When the reply is in, `fault_replied` (fault.c) is
- * called with the thread ready.
+ * does when it is over (NULL: back to user code); it is kept in t->outer.  When the reply is in, t->cont
+ * is that again and fault_replied() (fault.c) is called in t's own context.
  */
 void ipc_start_nested(struct thread *t);
-void ipc_start_receive(struct thread *t);   /* receive phase only (startup) */
+void ipc_start_receive(struct thread *t);   /* receive phase only (startup); t is halted or ready */
+void ipc_start_interrupt(struct thread *t); /* hardware thread; in interrupt context, never preempted */
 
 /*
  * Abort the active operation: a user IPC ends with SND_ABORT or RCV_ABORT and `detail` in W0; a nested
@@ -39,7 +40,13 @@ void ipc_start_receive(struct thread *t);   /* receive phase only (startup) */
  */
 bool ipc_abort(struct thread *t, enum l4_detail detail);
 void ipc_timeout(struct thread *t);         /* from the deadline heap */
-void ipc_leave_queue(struct thread *t);     /* if in one */
+void ipc_leave_queue(struct thread *t);     /* if in one; the timeout goes, too */
+void ipc_cancel(struct thread *t);          /* thread_cancel()'s part: no result, no nested IPC any more */
+
+/* Is t in an IPC that can be aborted: blocked, or preempted or restarted in the middle? */
+bool ipc_in_progress(const struct thread *t);
+/* The phase of that IPC: receiving (true) or sending. */
+ALWAYS_INLINE bool ipc_receiving(const struct thread *t) { return t->ipc->sent; }
 
 /* map.c: perform the items of `sender`'s active IPC into sender->ipc->partner.  See map.c's head. */
 enum step map_items(struct thread *sender);

@@ -63,7 +63,7 @@ void irq_raise(unsigned line)
         .kind = IPC_IRQ, .send = t->tcr[L4_TCR_FAULT_SND], .recv = t->tcr[L4_TCR_FAULT_RCV], .sc = 1,
     };
     t->kmsg[0] = (L4_PROTO_IRQ << 24) | line;
-    ipc_start_nested(t);
+    ipc_start_interrupt(t);
 }
 
 void irq_reevaluate(struct thread *t)
@@ -89,6 +89,14 @@ void irq_replied(struct thread *t)
     if (t->irq_state != IRQ_SENDING)
         return;
     set_state(t, !attached(t) ? IRQ_DETACHED : t->halt_pending ? IRQ_MASKED : IRQ_ARMED);
+}
+
+void irq_lost(struct thread *t)
+{
+    if (t->state != THREAD_HALTED)
+        thread_set_state(t, THREAD_HALTED);
+    if (t->irq_state != IRQ_KERNEL)
+        set_state(t, IRQ_DETACHED);
 }
 
 void irq_set_halted(struct thread *t, bool halted)

@@ -19,6 +19,8 @@ void irq_raise(unsigned line);
 void irq_reevaluate(struct thread *t);
 /* The handler replied, or the pending message was aborted: line armed again. */
 void irq_replied(struct thread *t);
+/* An endpoint capability in TCR 4 or 5 does not serve any more: detached until TCR 1, 4 or 5 is written. */
+void irq_lost(struct thread *t);
 /* exchange-registers with h=1 on a hardware thread: H=1 keeps the line masked, H=0 lets it be armed. */
 void irq_set_halted(struct thread *t, bool halted);
 /* SENDING and WAITING told apart by the state of the message. */

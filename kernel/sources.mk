@@ -5,3 +5,5 @@ kernel-c += kernel/boot.c kernel/boot_mem.c
 kernel-c += kernel/object.c kernel/kpage.c kernel/mapdb.c kernel/revoke.c kernel/space.c kernel/reap.c kernel/check_memory.c
 kernel-c += kernel/sched.c kernel/resv.c kernel/deadline.c kernel/clock.c kernel/check_sched.c
 kernel-c += kernel/sys_schedule.c kernel/sys_switch.c
+kernel-c += kernel/sys.c kernel/fault.c kernel/irq.c kernel/cpu.c kernel/check.c kernel/trace.c kernel/ipc.c kernel/thread.c kernel/sys_exregs.c kernel/sys_tcr.c
+kernel-c += kernel/ipc.c kernel/thread.c kernel/sys_exregs.c kernel/sys_tcr.c kernel/check_thread.c

@@ -1,0 +1,746 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Endpoints and message transfer.  [M 2.3] [M 3.2.1] [G8] [G10] [G16] [G17]
+ *
+ * An IPC is a send phase and then a receive phase; either may be absent.  A phase either meets its partner
+ * in the endpoint's queue or waits there itself.  Whoever arrives second copies the words.  Typed items
+ * are performed by the sender, in its own context, while the receiver is held in THREAD_XFER.
+ *
+ * A waiting thread proves its right again at the rendezvous.  If its capability names the endpoint no
+ * longer, it is restarted: it repeats the phase it was in, and so meets the fault it deserves.
+ *
+ * Nothing here recurses: a thread that must do more than change its state does so by continuation, in its
+ * own context.  Only hardware threads have none; run() works off what follows from them in a loop.
+ */
+#include "kernel/ipc.h"
+
+#include "kernel/clock.h"
+#include "kernel/cpu.h"
+#include "kernel/fault.h"
+#include "kernel/irq.h"
+#include "kernel/lib/string.h"
+#include "kernel/reap.h"
+#include "kernel/sched.h"
+#include "kernel/sys.h"
+#include "kernel/trace.h"
+
+#define STALE_BATCH    16u   /* queued threads restarted between two preemption points */
+#define REGISTER_WORDS 3u    /* message words in W2..W4 */
+#define TIMEOUT_MANTISSA 0x3ffu
+
+void endpoint_init(struct endpoint *ep)
+{
+    ep->queue = NULL;
+    ep->senders = 0;
+    ep->waiting = 0;
+}
+
+/* ---- queues --------------------------------------------------------------------------------------- */
+
+static void enqueue(struct endpoint *ep, struct thread *t, bool sender)
+{
+    struct thread *first = ep->queue;
+
+    ep->senders = sender;
+    ep->waiting++;
+    t->ipc->endpoint = ep;
+    if (!first) {
+        ep->queue = t->queue_next = t->queue_prev = t;
+        return;
+    }
+    t->queue_next = first;
+    t->queue_prev = first->queue_prev;
+    first->queue_prev->queue_next = t;
+    first->queue_prev = t;
+}
+
+ALWAYS_INLINE void dequeue(struct endpoint *ep, struct thread *t)
+{
+    ep->waiting--;
+    if (t->queue_next == t) {
+        ep->queue = NULL;
+        ep->senders = 0;
+    } else {
+        t->queue_next->queue_prev = t->queue_prev;
+        t->queue_prev->queue_next = t->queue_next;
+        if (ep->queue == t)
+            ep->queue = t->queue_next;
+    }
+    t->queue_next = t->queue_prev = NULL;
+    t->ipc->endpoint = NULL;
+}
+
+void ipc_leave_queue(struct thread *t)
+{
+    if (!t->ipc->endpoint)
+        return;
+    dequeue(t->ipc->endpoint, t);
+    deadline_cancel(&t->timeout);
+}
+
+/* ---- the small decisions ---------------------------------------------------------------------------- */
+
+/* Does t's capability `word` still name ep, with these rights?  [G17] */
+ALWAYS_INLINE bool still_names(const struct thread *t, uint32_t word, const struct endpoint *ep,
+                               uint32_t rights)
+{
+    const struct node *n = cap_lookup(t->task, word >> L4_NAME_SHIFT);
+
+    return n && n->obj == (uint32_t)(uintptr_t)ep && (node_rights(n) & rights) == rights;
+}
+
+static uint32_t send_rights(const struct ipc *ipc)
+{
+    return ipc->st ? L4_W | L4_T : L4_W;
+}
+
+/* The badge of the capability that t sends over, with TCR 3 filling the bits below it.  [M 3.2.1] [G4] */
+ALWAYS_INLINE uint32_t sender_id_of(const struct node *n, uint32_t low)
+{
+    unsigned length = n->badge_len;
+
+    if (LIKELY(length == 0))
+        return low;
+    if (length >= 32)
+        return n->badge;
+    return (n->badge << (32u - length)) | (low & (0xffffffffu >> length));
+}
+
+static bool timeout_is_zero(uint32_t timeout)
+{
+    return timeout != L4_TIMEOUT_NEVER && (timeout & TIMEOUT_MANTISSA) == 0;
+}
+
+/* May t leave the CPU in the middle?  Not in interrupt context, nor while someone else acts for it. */
+static bool may_preempt(const struct thread *t)
+{
+    return t->state == THREAD_READY && t == thread_current();
+}
+
+/* ---- ends ------------------------------------------------------------------------------------------ */
+
+/* The user's own call is over. */
+static void finish(struct thread *t, uint32_t w0, uint32_t sender_id)
+{
+    TRACE(IPC_END, w0, 0, 0);
+    t->frame.w[1] = sender_id;
+    sys_finish(t, w0);
+}
+
+static void finish_received(struct thread *t)
+{
+    const struct ipc *ipc = &t->uipc;
+
+    finish(t, ipc->error | ((uint32_t)ipc->ot << 10) | ((uint32_t)ipc->oc << 4), ipc->sender_id);
+}
+
+/* Words beyond the registers, in the receiver's own context; a page may be missing there.  [G9] */
+static void ipc_copy_out(struct thread *t)
+{
+    if (sys_copy_out(t, 2u + t->uipc.oc + 2u * t->uipc.ot, ipc_copy_out))
+        finish_received(t);
+}
+
+static void enter_nested(struct thread *t)
+{
+    t->outer = t->cont;
+    t->cont = NULL;
+    t->nested = true;
+    t->ipc = &t->kipc;
+}
+
+/* The kernel-made IPC is over; what it was nested in is the thread's business again. */
+static void leave_nested(struct thread *t)
+{
+    t->cont = t->outer;
+    t->outer = NULL;
+    t->nested = false;
+    t->ipc = &t->uipc;
+}
+
+static void ipc_nested_replied(struct thread *t)
+{
+    t->cont = t->outer;
+    t->outer = NULL;
+    fault_replied(t);
+}
+
+/*
+ * r has its whole message.  Everything but making it ready, which the caller does: it may hand the CPU
+ * over.  False: r is a hardware thread and already at rest.
+ */
+static bool received(struct thread *r)
+{
+    if (UNLIKELY(r->nested)) {
+        if (r->hardware) {
+            leave_nested(r);
+            irq_replied(r);
+            return false;
+        }
+        r->nested = false;
+        r->ipc = &r->uipc;
+        r->cont = ipc_nested_replied;
+        return true;
+    }
+    if (2u + r->uipc.oc + 2u * r->uipc.ot > 5u)
+        r->cont = ipc_copy_out;
+    else
+        finish_received(r);
+    return true;
+}
+
+/* The handler of a kernel-made message cannot be reached any more. */
+static void handler_vanished(struct thread *t)
+{
+    leave_nested(t);
+    if (t->hardware)
+        irq_lost(t);
+    else if (t->kipc.kind == IPC_FAULT)
+        thread_set_state(t, THREAD_READY); /* meets the fault again, and "no handler" with it */
+    else
+        thread_halt(t, t->kipc.kind == IPC_STARTUP ? HALT_NO_STARTUP : HALT_NO_HANDLER);
+}
+
+static void ipc_resume(struct thread *t);
+
+/* A phase of t met a capability that does not do.  [G8] [G18] */
+static void refused(struct thread *t, bool sending, enum l4_detail reason)
+{
+    struct ipc *ipc = t->ipc;
+
+    if (t->nested)
+        handler_vanished(t);
+    else if (sending)
+        fault_cap(t, ipc->st ? L4_OP_SEND_ITEMS : L4_OP_SEND, reason, L4_TYPE_ENDPOINT,
+                  send_rights(ipc), ipc->send, 0, ipc_resume);
+    else
+        fault_cap(t, L4_OP_RECEIVE, reason, L4_TYPE_ENDPOINT, L4_R, ipc->recv, 1, ipc_resume);
+}
+
+/* The queued thread t repeats its phase.  A hardware thread cannot run to do so: its line is detached. */
+static void restart(struct thread *t)
+{
+    ipc_leave_queue(t);
+    if (t->hardware) {
+        handler_vanished(t);
+        return;
+    }
+    t->cont = ipc_resume;
+    thread_set_state(t, THREAD_READY);
+}
+
+/* End t's active IPC with an error.  It is in no queue any more and has no partner. */
+static void end_with(struct thread *t, uint32_t user_error)
+{
+    if (t->nested) {
+        leave_nested(t);
+        if (t->hardware) {
+            irq_replied(t);
+            return;
+        }
+    } else {
+        finish(t, user_error, 0);
+    }
+    thread_set_state(t, THREAD_READY);
+}
+
+static uint32_t abort_error(const struct thread *t, enum l4_detail detail)
+{
+    return L4_ERR(t->ipc->sent ? L4_RCV_ABORT : L4_SND_ABORT, detail, 0);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------------- */
+
+/* Queue t and start its timeout; the state is the caller's business. */
+static void wait_in(struct endpoint *ep, struct thread *t, bool sender)
+{
+    struct ipc *ipc = t->ipc;
+    uint32_t timeout = sender ? ipc->snd_timeout : ipc->rcv_timeout;
+
+    enqueue(ep, t, sender);
+    TRACE(IPC_BLOCK, ep->obj.id, !sender, 0);
+    if (UNLIKELY(timeout != L4_TIMEOUT_NEVER)) {
+        uint64_t when = t->timeout.when; /* a restarted phase keeps its end [G17] */
+
+        if (!ipc->timed)
+            when = clock_now() + clock_from_timeout(timeout);
+        ipc->timed = true;
+        t->timeout.kind = DEADLINE_IPC;
+        deadline_set(&t->timeout, when);
+    }
+}
+
+static void block(struct endpoint *ep, struct thread *t, bool sender)
+{
+    wait_in(ep, t, sender);
+    t->blocked_since = clock_now();
+    thread_set_state(t, sender ? THREAD_SEND : THREAD_RECV);
+}
+
+static void send_is_over(struct ipc *ipc)
+{
+    ipc->sent = true;
+    ipc->timed = false;
+}
+
+/* The endpoint at which t's receive phase would have to wait, or NULL if it would not. */
+static struct endpoint *would_wait(const struct thread *t)
+{
+    enum l4_detail reason;
+    struct endpoint *ep;
+
+    if (t->ipc->recv == L4_CAP_INVALID || timeout_is_zero(t->ipc->rcv_timeout))
+        return NULL;
+    ep = (struct endpoint *)(void *)cap_object(t->task, t->ipc->recv, L4_TYPE_ENDPOINT, L4_R, &reason);
+    return ep && !(ep->queue && ep->senders) ? ep : NULL;
+}
+
+/* ---- transfer -------------------------------------------------------------------------------------- */
+
+static uint32_t *first_word(struct thread *t)
+{
+    return t->nested ? t->kmsg : &t->frame.w[2];
+}
+
+static uint32_t *further_words(struct thread *t)
+{
+    return t->nested ? t->kmsg + REGISTER_WORDS : t->msg;
+}
+
+static void copy_words(struct thread *s, struct thread *r, unsigned count)
+{
+    const uint32_t *from = first_word(s);
+    uint32_t *to = first_word(r);
+    unsigned i;
+
+    for (i = 0; i < count && i < REGISTER_WORDS; i++)
+        to[i] = from[i];
+    if (count > REGISTER_WORDS)
+        memcpy(further_words(r), further_words(s), (count - REGISTER_WORDS) * sizeof *to);
+}
+
+/* s and r have met at ep, both out of its queue.  True: there are typed items to perform. */
+static bool transfer(struct endpoint *ep, struct thread *s, struct thread *r)
+{
+    struct ipc *from = s->ipc, *to = r->ipc;
+    unsigned count = min_u32(from->sc, to->rc);
+
+    copy_words(s, r, count);
+    to->sender_id = sender_id_of(cap_lookup(s->task, from->send >> L4_NAME_SHIFT), s->tcr[L4_TCR_SENDER]);
+    to->oc = (uint8_t)count;
+    to->ot = 0;
+    to->timed = false;
+    TRACE(IPC_SEND, ep->obj.id, r->obj.id, count);
+    if (LIKELY(from->st == 0))
+        return false;
+    if (r->hardware) { /* takes no items, and cannot wait for them in THREAD_XFER */
+        from->error = L4_ERR(L4_MAP, L4_D_TRUNC_ITEM, 0);
+        return false;
+    }
+    from->partner = r;
+    to->partner = s;
+    map_begin(s, r);
+    return true;
+}
+
+static void unlink_partners(struct thread *a, struct thread *b)
+{
+    a->ipc->partner = NULL;
+    b->ipc->partner = NULL;
+}
+
+static void ipc_items(struct thread *s);
+
+/* Perform items.  The receiver, whole message in hand but not yet ready, or NULL: not yet done. */
+static struct thread *items(struct thread *s)
+{
+    struct thread *r;
+
+    switch (map_items(s)) {
+    case STEP_PREEMPTED:
+        s->cont = ipc_items;
+        return NULL;
+    case STEP_GONE:
+        return NULL;
+    case STEP_DONE:
+        break;
+    }
+    r = s->ipc->partner;
+    unlink_partners(s, r);
+    if (s->map.error)
+        s->ipc->error = s->map.error;
+    (void)received(r); /* not a hardware thread */
+    return r;
+}
+
+/* ---- phases ---------------------------------------------------------------------------------------- */
+
+/*
+ * True: the send phase of t is over, and *woken (may be NULL) has its message but is not yet ready.
+ * False: t waits, faults, was preempted or has failed.
+ */
+static bool send_phase(struct thread *t, struct thread **woken)
+{
+    struct ipc *ipc = t->ipc;
+    enum l4_detail reason = L4_D_EMPTY;
+    struct endpoint *ep;
+    unsigned stale = 0;
+
+    if (ipc->send == L4_CAP_INVALID)
+        return true;
+    ep = (struct endpoint *)(void *)cap_object(t->task, ipc->send, L4_TYPE_ENDPOINT, send_rights(ipc),
+                                               &reason);
+    if (!ep) {
+        refused(t, true, reason);
+        return false;
+    }
+    while (ep->queue && !ep->senders) {
+        struct thread *r = ep->queue;
+
+        if (LIKELY(still_names(r, r->ipc->recv, ep, L4_R))) {
+            ipc_leave_queue(r);
+            if (!transfer(ep, t, r)) {
+                *woken = received(r) ? r : NULL;
+                return true;
+            }
+            thread_set_state(r, THREAD_XFER);
+            *woken = items(t);
+            return *woken != NULL;
+        }
+        restart(r);
+        if (++stale % STALE_BATCH == 0 && may_preempt(t) && preempt_point(PREEMPT_QUEUE)) {
+            t->cont = ipc_resume;
+            return false;
+        }
+    }
+    if (timeout_is_zero(ipc->snd_timeout))
+        end_with(t, L4_ERR(L4_SND_TIMEOUT, 0, 0));
+    else
+        block(ep, t, true);
+    return false;
+}
+
+/* The receive phase of t.  The answer is the thread whose send phase it ended and which must go on. */
+static struct thread *receive_phase(struct thread *t)
+{
+    struct ipc *ipc = t->ipc;
+    enum l4_detail reason = L4_D_EMPTY;
+    struct endpoint *ep;
+    unsigned stale = 0;
+
+    if (ipc->recv == L4_CAP_INVALID) {
+        finish(t, ipc->error, 0); /* kernel-made ones always receive */
+        thread_set_state(t, THREAD_READY);
+        return NULL;
+    }
+    ep = (struct endpoint *)(void *)cap_object(t->task, ipc->recv, L4_TYPE_ENDPOINT, L4_R, &reason);
+    if (!ep) {
+        refused(t, false, reason);
+        return NULL;
+    }
+    while (ep->queue && ep->senders) {
+        struct thread *s = ep->queue;
+
+        if (LIKELY(still_names(s, s->ipc->send, ep, send_rights(s->ipc)))) {
+            ipc_leave_queue(s);
+            if (!transfer(ep, s, t)) {
+                if (received(t))
+                    thread_set_state(t, THREAD_READY);
+                return s;
+            }
+            thread_set_state(t, THREAD_XFER);
+            s->cont = ipc_items;
+            thread_set_state(s, THREAD_READY);
+            return NULL;
+        }
+        restart(s);
+        if (++stale % STALE_BATCH == 0 && may_preempt(t) && preempt_point(PREEMPT_QUEUE)) {
+            t->cont = ipc_resume;
+            return NULL;
+        }
+    }
+    if (timeout_is_zero(ipc->rcv_timeout))
+        end_with(t, L4_ERR(L4_RCV_TIMEOUT, 0, 0));
+    else
+        block(ep, t, false);
+    return NULL;
+}
+
+/*
+ * The send phases of a list of one: s, whose message a receiver has just taken out of the queue.  If it
+ * only has to wait for its answer it does so at once, so that a server that answers without patience finds
+ * it waiting; whatever else comes next, it does in its own context.
+ */
+static void go_on(struct thread *s)
+{
+    while (s) {
+        struct endpoint *ep;
+
+        send_is_over(s->ipc);
+        if (s->hardware) {
+            s = receive_phase(s);
+            continue;
+        }
+        ep = would_wait(s);
+        if (ep) {
+            block(ep, s, false);
+            return;
+        }
+        if (s->ipc->recv == L4_CAP_INVALID)
+            finish(s, s->ipc->error, 0);
+        else
+            s->cont = ipc_resume;
+        thread_set_state(s, THREAD_READY);
+        return;
+    }
+}
+
+/* t's send phase is over and woken waits to be made ready; on to the receive phase. */
+static void run_receive(struct thread *t, struct thread *woken)
+{
+    send_is_over(t->ipc);
+    if (woken) {
+        struct endpoint *ep = may_preempt(t) ? would_wait(t) : NULL;
+
+        if (LIKELY(ep != NULL)) {
+            wait_in(ep, t, false);
+            t->state = THREAD_RECV;
+            woken->state = THREAD_READY;
+            sched_handoff(t, woken);
+            t->blocked_since = this_cpu()->since;
+            return;
+        }
+        thread_set_state(woken, THREAD_READY);
+    }
+    go_on(receive_phase(t));
+}
+
+static void run(struct thread *t)
+{
+    struct thread *woken = NULL;
+
+    if (t->ipc->sent)
+        go_on(receive_phase(t));
+    else if (send_phase(t, &woken))
+        run_receive(t, woken);
+}
+
+static void ipc_resume(struct thread *t)
+{
+    run(t);
+}
+
+static void ipc_items(struct thread *s)
+{
+    struct thread *r = items(s);
+
+    if (r)
+        run_receive(s, r);
+}
+
+/* ---- the system call --------------------------------------------------------------------------------- */
+
+static void decode_timeouts(const struct thread *t, struct ipc *ipc, uint32_t ts)
+{
+    uint32_t pair = ts == L4_TS_ZERO  ? (uint32_t)L4_TIMEOUT_ZERO << 16
+                  : ts == L4_TS_NEVER ? 0
+                                      : t->tcr[L4_TCR_TIMEOUT0 + ts - L4_TS_TCR16];
+
+    ipc->snd_timeout = (uint16_t)(pair >> 16);
+    ipc->rcv_timeout = (uint16_t)pair;
+}
+
+/* Every combination; repeated from the start if copying in had to wait for a page. */
+static void ipc_general(struct thread *t)
+{
+    uint32_t w0 = t->frame.w[0], w1 = t->frame.w[1];
+    struct ipc *ipc = &t->uipc;
+
+    ipc->send = w0 & L4_CAP_INVALID;
+    ipc->recv = w1 & L4_CAP_INVALID;
+    ipc->st = (w0 >> 10) & 3u;
+    ipc->sc = (w0 >> 4) & 63u;
+    ipc->rt = (w1 >> 10) & 3u;
+    ipc->rc = (w1 >> 4) & 63u;
+    ipc->oc = ipc->ot = 0;
+    ipc->error = 0;
+    ipc->sent = ipc->send == L4_CAP_INVALID;
+    ipc->timed = false;
+    decode_timeouts(t, ipc, (w1 >> 2) & 3u);
+    if (!ipc->sent && !sys_copy_in(t, 2u + ipc->sc + 2u * ipc->st, ipc_general))
+        return;
+    run(t);
+}
+
+/* Send with at most the three register words and no items; wait for ever in both phases. */
+#define FAST_W0_MASK 0xfc0u /* ST, and SC above 3 */
+#define FAST_W1_MASK 0x00cu /* TS */
+#define FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END))
+
+/* A live endpoint: type and flags are neighbours, one compare does for both. */
+ALWAYS_INLINE struct endpoint *live_endpoint(const struct node *n, uint32_t rights)
+{
+    struct kobj *o;
+
+    if (UNLIKELY(!n) || UNLIKELY(!(n->name & rights)))
+        return NULL;
+    o = node_kobj(n);
+    return LIKELY(o->type == L4_TYPE_ENDPOINT && o->flags == 0) ? (struct endpoint *)(void *)o : NULL;
+}
+
+/*
+ * The common call: the receiver waits, alone, for a plain message, and the answer is not yet there.  All
+ * tests come before the first store, so that leaving for ipc_general() is always possible.
+ */
+void sys_ipc(struct thread *t)
+{
+    uint32_t w0 = t->frame.w[0], w1 = t->frame.w[1], count;
+    const struct node *cap;
+    struct endpoint *ep, *answer;
+    struct thread *r;
+
+    if (UNLIKELY((w0 & FAST_W0_MASK) | (w1 & FAST_W1_MASK)) || UNLIKELY(trace_mask & FAST_TRACE))
+        goto general;
+    cap = cap_lookup(t->task, w0 >> L4_NAME_SHIFT);
+    ep = live_endpoint(cap, L4_W);
+    if (UNLIKELY(!ep))
+        goto general;
+    r = ep->queue;
+    if (UNLIKELY(!r) || UNLIKELY(ep->senders) || UNLIKELY(r->queue_next != r) || UNLIKELY(r->nested) ||
+        UNLIKELY(deadline_is_set(&r->timeout)) || UNLIKELY(!still_names(r, r->uipc.recv, ep, L4_R)))
+        goto general;
+    answer = live_endpoint(cap_lookup(t->task, w1 >> L4_NAME_SHIFT), L4_R);
+    if (UNLIKELY(!answer) || UNLIKELY(answer->queue != NULL))
+        goto general;
+
+    /* the receiver's end */
+    count = min_u32((w0 >> 4) & 63u, r->uipc.rc);
+    if (count) {
+        r->frame.w[2] = t->frame.w[2];
+        if (count > 1) {
+            r->frame.w[3] = t->frame.w[3];
+            if (count > 2)
+                r->frame.w[4] = t->frame.w[4];
+        }
+    }
+    r->frame.w[0] = (count << 4) | r->uipc.error;
+    r->frame.w[1] = sender_id_of(cap, t->tcr[L4_TCR_SENDER]);
+    r->syscall = false;
+    r->uipc.endpoint = NULL;
+    r->state = THREAD_READY;
+    ep->queue = NULL;
+    ep->waiting = 0;
+
+    /* the sender waits for its answer; send, sc and st mean nothing any more */
+    t->uipc.recv = w1 & L4_CAP_INVALID;
+    t->uipc.rc = (w1 >> 4) & 63u;
+    t->uipc.rt = (w1 >> 10) & 3u;
+    t->uipc.sent = true;
+    t->uipc.timed = false;
+    t->uipc.rcv_timeout = L4_TIMEOUT_NEVER;
+    t->uipc.error = 0;
+    t->uipc.endpoint = answer;
+    t->queue_next = t;
+    t->queue_prev = t;
+    answer->queue = t;
+    answer->waiting = 1;
+    t->state = THREAD_RECV;
+    sched_handoff(t, r);
+    t->blocked_since = this_cpu()->since;
+    return;
+
+general:
+    ipc_general(t);
+}
+
+/* ---- kernel-made messages ----------------------------------------------------------------------------- */
+
+void ipc_start_nested(struct thread *t)
+{
+    enter_nested(t);
+    t->cont = ipc_resume;
+}
+
+void ipc_start_receive(struct thread *t)
+{
+    enter_nested(t);
+    t->kipc.sent = true;
+    run(t);
+}
+
+void ipc_start_interrupt(struct thread *t)
+{
+    enter_nested(t);
+    run(t);
+}
+
+/* ---- ends from outside --------------------------------------------------------------------------------- */
+
+bool ipc_in_progress(const struct thread *t)
+{
+    switch ((enum thread_state)t->state) {
+    case THREAD_SEND:
+    case THREAD_RECV:
+    case THREAD_XFER:
+        return true;
+    case THREAD_READY:
+        return t->cont == ipc_resume || t->cont == ipc_items;
+    case THREAD_HALTED:
+    case THREAD_STATE_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* If t is in mid-transfer its partner is told; true if so.  A startup wait goes on. */
+static bool leave_partner(struct thread *t)
+{
+    struct thread *other = t->ipc->partner;
+
+    if (!other)
+        return false;
+    unlink_partners(t, other);
+    if (other->nested && other->kipc.kind == IPC_STARTUP) {
+        other->cont = ipc_resume;
+        thread_set_state(other, THREAD_READY);
+    } else {
+        end_with(other, abort_error(other, L4_D_ABORTED_XFER));
+    }
+    return true;
+}
+
+bool ipc_abort(struct thread *t, enum l4_detail detail)
+{
+    if (!ipc_in_progress(t))
+        return false;
+    ipc_leave_queue(t);
+    if (leave_partner(t))
+        detail = L4_D_ABORTED_XFER;
+    end_with(t, abort_error(t, detail));
+    return true;
+}
+
+void ipc_timeout(struct thread *t)
+{
+    if (t->state != THREAD_SEND && t->state != THREAD_RECV)
+        return;
+    ipc_leave_queue(t);
+    end_with(t, L4_ERR(t->ipc->sent ? L4_RCV_TIMEOUT : L4_SND_TIMEOUT, 0, 0));
+}
+
+void ipc_cancel(struct thread *t)
+{
+    ipc_leave_queue(t);
+    (void)leave_partner(t);
+    if (t->nested)
+        leave_nested(t);
+}
+
+bool endpoint_dissociate(struct endpoint *ep)
+{
+    unsigned i;
+
+    for (i = 0; i < STALE_BATCH && ep->queue; i++)
+        restart(ep->queue);
+    return ep->queue == NULL;
+}
