@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+gdbstub-c += gdbstub/packet.c gdbstub/rsp.c gdbstub/target.c gdbstub/threads.c gdbstub/monitor.c
+host-omit += gdbstub/rsp.c gdbstub/target.c gdbstub/threads.c gdbstub/monitor.c

@@ -1,0 +1,3 @@
+unit-tests += test_packet
+unit-tests += test_model
+unit-tests += test_flexpage
