@@ -119,6 +119,39 @@ uint32_t l4_reservation_split(uint32_t id, uint32_t source, uint32_t thread, uin
 /* thread-switch: target L4_NOTHING yields. */
 uint32_t l4_switch(uint32_t target, uint32_t flags, uint32_t index);
 
+/* ---- threads and tasks out of one image (child.c) ------------------------------------------------------- */
+
+/*
+ * A thread and what it needs, at consecutive capability numbers.  `kpages` is the flexpage of kernel
+ * pages that pay.  Functions that fail print why and end the program: they are for demos and measurements.
+ */
+struct l4_child {
+    uint32_t base;      /* base: task (unused in l4_local_create), +1 thread, +2 reservation, +3 startup endpoint */
+    uint32_t kpages;
+    uint32_t task;      /* capability word of the task it lives in */
+};
+#define L4_CHILD_CAPS 4u
+static inline uint32_t l4_child_thread(const struct l4_child *c) { return L4_CAP(c->base + 1u); }
+static inline uint32_t l4_child_reservation(const struct l4_child *c) { return L4_CAP(c->base + 2u); }
+static inline uint32_t l4_child_startup(const struct l4_child *c) { return L4_CAP(c->base + 3u); }
+
+/* Where new reservations are split from, and how. */
+struct l4_time { uint32_t source, prio, flags, budget, period; };
+
+/* A task with one thread that waits for its startup message; the image is mapped, data read-only. */
+void l4_child_create(struct l4_child *c, uint32_t base, uint32_t kpages, const struct l4_time *time);
+/* Before the start: map fpage, with the page tables that it needs.  Memory keeps its address. */
+void l4_child_map(const struct l4_child *c, uint32_t fpage, uint32_t hot_spot);
+/* fn(arg) on the stack [stack, stack + size), which is our memory: it is mapped. */
+void l4_child_start(const struct l4_child *c, void (*fn)(uint32_t), uint32_t arg, void *stack, size_t size);
+
+/* A halted thread in our own task; it starts at once. */
+void l4_local_start(struct l4_child *c, uint32_t base, uint32_t kpages, uint32_t own_task,
+                    const struct l4_time *time, void (*fn)(uint32_t), uint32_t arg, void *stack, size_t size);
+
+/* Print and end the program if w0 is an error. */
+void l4_must(uint32_t w0, const char *what);
+
 /* ---- debug call and console --------------------------------------------------------------------------- */
 
 uint32_t l4_debug_putc(char c);
