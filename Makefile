@@ -93,12 +93,12 @@ all: kernel user $(O)/compile_commands.json ## kernel, user programs, compile_co
 kernel: $(kernel) ## only the kernel
 user: $(programs) ## only the user programs
 
-$(O)/obj/%.c.o: %.c Makefile $(fragments) | $(packages)
+$(O)/obj/%.c.o: %.c Makefile | $(packages)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(call flags-for,$<) -MMD -MP -c $< -o $@
 
-$(O)/obj/%.asm.o: %.asm $(O)/offsets.inc Makefile $(fragments) | $(packages)
+$(O)/obj/%.asm.o: %.asm $(O)/offsets.inc Makefile | $(packages)
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(NASM) $(nasm-flags) -MD $(@:.o=.d) -MP $< -o $@
@@ -126,15 +126,15 @@ $(O)/obj/symbols-full.s: $(O)/l4sec.pass1.elf scripts/mksyms.py
 	$(Q)nm -n $< | $(PYTHON) scripts/mksyms.py >$@
 $(O)/obj/symbols-%.o: $(O)/obj/symbols-%.s
 	$(Q)$(CC) $($(ARCH)) -c $< -o $@
-$(O)/l4sec.pass1.elf: $(call objects,$(kernel-sources)) $(O)/obj/symbols-empty.o arch/$(ARCH)/kernel.ld
+$(O)/l4sec.pass1.elf: $(call objects,$(kernel-sources)) $(O)/obj/symbols-empty.o arch/$(ARCH)/kernel.ld $(fragments)
 	$(Q)$(link-kernel)
-$(kernel): $(call objects,$(kernel-sources)) $(O)/obj/symbols-$(if $(symbols-from),full,empty).o arch/$(ARCH)/kernel.ld
+$(kernel): $(call objects,$(kernel-sources)) $(O)/obj/symbols-$(if $(symbols-from),full,empty).o arch/$(ARCH)/kernel.ld $(fragments)
 	$(call say,LD,$@)
 	$(Q)$(link-kernel)
 	$(Q)$(if $(symbols-from),nm -n $@ | $(PYTHON) scripts/mksyms.py --compare $(O)/obj/symbols-full.s)
 
 define program-rule
-$(O)/user/$(1).elf: $(call objects,$(call program-sources,$(1))) user/libl4sec/user.ld
+$(O)/user/$(1).elf: $(call objects,$(call program-sources,$(1))) user/libl4sec/user.ld $(fragments)
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(LD) $$(link-flags) --defsym=USER_BASE=$(or $($(1)-base),0x00400000) -T user/libl4sec/user.ld -o $$@ $$(filter %.o,$$^)
@@ -168,7 +168,7 @@ bench: ## measure; see user/bench
 check: lint
 
 unit: $(units) ## build the host unit tests
-$(O)/unit/obj/%.c.o: %.c Makefile $(fragments) | $(packages)
+$(O)/unit/obj/%.c.o: %.c Makefile | $(packages)
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(unit-flags) -MMD -MP -c $< -o $@
