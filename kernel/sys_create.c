@@ -228,6 +228,7 @@ static struct kobj *build(const struct create_args *args, enum l4_detail *detail
         thread = kmem_alloc(&args->obj, L4_SIZE_THREAD, UNIT_THREAD, detail);
         if (!thread)
             return NULL;
+        kobj_init(&thread->obj, L4_TYPE_THREAD);
         thread_init(thread);
         arch_fpu_init(thread);
         return &thread->obj;
@@ -235,12 +236,14 @@ static struct kobj *build(const struct create_args *args, enum l4_detail *detail
         ep = kmem_alloc(&args->obj, L4_SIZE_ENDPOINT, UNIT_ENDPOINT, detail);
         if (!ep)
             return NULL;
+        kobj_init(&ep->obj, L4_TYPE_ENDPOINT);
         endpoint_init(ep);
         return &ep->obj;
     case L4_TYPE_RESERVATION:
         resv = kmem_alloc(&args->obj, L4_SIZE_RESERVATION, UNIT_RESERVATION, detail);
         if (!resv)
             return NULL;
+        kobj_init(&resv->obj, L4_TYPE_RESERVATION);
         resv_init(resv);
         return &resv->obj;
     default: /* a kernel page: convert.c fills it in */
