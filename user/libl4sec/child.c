@@ -86,6 +86,8 @@ void l4_local_start(struct l4_child *c, uint32_t base, uint32_t kpages, uint32_t
 {
     *c = (struct l4_child){ base, kpages, own_task };
     make_thread(c, time);
+    l4_must(l4_tcr_write(l4_child_thread(c), L4_TCR_SNDRES, kpages), "set send resources");
+    l4_must(l4_tcr_write(l4_child_thread(c), L4_TCR_RCVRES, kpages), "set receive resources");
     l4_must(l4_thread_start(l4_child_thread(c), (uint32_t)(uintptr_t)fn, prepare_stack(stack, size, arg)),
             "start thread");
 }

@@ -70,27 +70,32 @@ static void pong(uint32_t unused)
 
 static void pager(uint32_t unused)
 {
+    uint32_t send = L4_NOTHING, result;
     struct l4_words words;
-    unsigned used = 0;
+    unsigned items = 0, used = 0;
 
     (void)unused;
-    (void)l4_ipc(&words, L4_NOTHING, 0, 0, L4_CAP(EP_FAULT), 0, 4, L4_TS_NEVER);
     for (;;) {
-        uint32_t m0 = words.w[2], name = words.w[3], ip = words.w[4];
-        unsigned items = 0;
+        uint32_t m0, name;
 
-        l4_printf("pager: %s of 0x%x at 0x%x", ((m0 >> 16) & 255u) == L4_OP_WRITE ? "write" : "access", name, ip);
+        result = l4_ipc(&words, send, items, send == L4_NOTHING ? 0 : 1, L4_CAP(EP_FAULT), 0, 4, L4_TS_NEVER);
+        if (L4_ERR_BASE(result) != L4_OK)
+            l4_printf("pager: %s (%s)\n", l4_error_text(result), l4_detail_text(result));
+        m0 = words.w[2];
+        name = words.w[3];
         if ((m0 >> 24) == L4_PROTO_FAULT && (name & 0xfffff000u) == HEAP && used < 2) {
-            l4_printf(": a fresh page\n");
+            l4_printf("pager: access to 0x%x at 0x%x: a fresh page\n", name, words.w[4]);
             l4_item_tables(&words, 1, 0, KPAGES, L4_SPACE_MEM, HEAP, 22);
             l4_item_map(&words, 1, 1, L4_FPAGE((uintptr_t)heap_pages[used++], L4_SPACE_MEM, 12, L4_R | L4_W), HEAP);
             words.w[2] = L4_REPLY_RETRY;
+            send = L4_CAP(EP_REPLY);
             items = 2;
         } else {
-            l4_printf(": refused\n");
-            words.w[2] = L4_REPLY_FAIL;
+            /* Without an answer the thread stays where it is, for the debugger to look at. */
+            l4_printf("pager: message 0x%x about 0x%x at 0x%x: no answer\n", m0, name, words.w[4]);
+            send = L4_NOTHING;
+            items = 0;
         }
-        (void)l4_ipc(&words, L4_CAP(EP_REPLY), items, 1, L4_CAP(EP_FAULT), 0, 4, L4_TS_NEVER);
     }
 }
 

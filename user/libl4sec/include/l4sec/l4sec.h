@@ -145,7 +145,7 @@ void l4_child_map(const struct l4_child *c, uint32_t fpage, uint32_t hot_spot);
 /* fn(arg) on the stack [stack, stack + size), which is our memory: it is mapped. */
 void l4_child_start(const struct l4_child *c, void (*fn)(uint32_t), uint32_t arg, void *stack, size_t size);
 
-/* A halted thread in our own task; it starts at once. */
+/* A thread in our own task, which starts at once; what it maps is paid from kpages, too. */
 void l4_local_start(struct l4_child *c, uint32_t base, uint32_t kpages, uint32_t own_task,
                     const struct l4_time *time, void (*fn)(uint32_t), uint32_t arg, void *stack, size_t size);
 
