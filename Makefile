@@ -37,7 +37,7 @@ lists := kernel-c kernel-debug-c kdb-c gdbstub-c arch-c arch-asm arch-debug-c ar
 $(foreach l,$(lists),$(eval $(l) :=))
 fragments := $(sort $(wildcard kernel/sources.mk kernel/*/sources.mk kdb/sources.mk gdbstub/sources.mk \
                arch/$(ARCH)/sources.mk arch/$(ARCH)/*/sources.mk arch/pc/sources.mk arch/host/sources.mk \
-               user/sources.mk user/*/sources.mk tests/unit/sources.mk))
+               user/sources.mk user/*/sources.mk tests/*/sources.mk))
 include $(fragments)
 
 kernel-sources := $(kernel-c) $(arch-c) $(arch-asm)
