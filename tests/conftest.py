@@ -31,15 +31,15 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def build(request):
     path = pathlib.Path(request.config.getoption("--build"))
-    if not (path / "kernel.elf").exists():
-        pytest.exit(f"{path}/kernel.elf does not exist: run make first", returncode=4)
+    if not (path / "l4sec.elf").exists():
+        pytest.exit(f"{path}/l4sec.elf does not exist: run make first", returncode=4)
     return path
 
 
 @pytest.fixture(scope="session")
 def release_build(build):
     path = build.parent / "ia32-release"
-    if not (path / "kernel.elf").exists():
+    if not (path / "l4sec.elf").exists():
         subprocess.run(["make", "-s", "-C", str(ROOT), "MODE=release"], check=True,
                        stdout=subprocess.DEVNULL, env={**os.environ, "MAKEFLAGS": ""})
     return path

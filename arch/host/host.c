@@ -303,6 +303,10 @@ bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *
     return false;
 }
 
+void debug_init(void)
+{
+}
+
 void sys_debug(struct thread *t)
 {
     sys_finish(t, L4_ERR(L4_NOSYS, 0, 0));

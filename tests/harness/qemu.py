@@ -33,7 +33,7 @@ class Machine:
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.build = pathlib.Path(build)
-        self.kernel = pathlib.Path(kernel) if kernel else self.build / "kernel.elf"
+        self.kernel = pathlib.Path(kernel) if kernel else self.build / "l4sec.elf"
         self.console_path = self.directory / "console"
         self.gdb_socket = self.directory / "gdb"
         self.log = self.directory / "console.log"

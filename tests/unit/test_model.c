@@ -166,7 +166,7 @@ static uint32_t name_of(unsigned task, unsigned space, unsigned i)
 }
 
 #define KPAGES L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13u, L4_W)
-#define AGENT_EP(i) (0x40u + (i)) /* agent i receives here; all may send and map */
+#define AGENT_EP(i) (0x2c0u + (i)) /* agent i receives here; all may send and map */
 
 static struct thread *now; /* whom the kernel would run */
 
@@ -174,6 +174,14 @@ static uint32_t call(struct thread *t, uint32_t w0, uint32_t w1, uint32_t w2, ui
 {
     now = host_call(t, w0, w1, w2, w3, w4);
     return t->frame.w[0];
+}
+
+/* Let the others yield until t runs. */
+static void let_run(struct thread *t)
+{
+    for (unsigned i = 0; now != t && i < 100; i++)
+        (void)call(now, L4_CAP_INVALID | L4_SYS_THREAD_SWITCH, 0xffffffffu, 0, 0, 0);
+    EXPECT(now == t);
 }
 
 static int agent_of(const struct thread *t)
@@ -420,6 +428,7 @@ static void set_up(void)
         EXPECT_EQ(call(s0, L4_CAP(th) | L4_XR_SET_IP | L4_XR_HALT_GIVEN | L4_SYS_EXREGS, 0x400000, 0, 0, 0) & 15u, 0);
         agent[i]->tcr[L4_TCR_SNDRES] = KPAGES;
         agent[i]->tcr[L4_TCR_RCVRES] = KPAGES;
+        let_run(s0);
     }
     s0->tcr[L4_TCR_SNDRES] = KPAGES;
     for (unsigned i = 0; i < AGENTS; i++) {
@@ -428,11 +437,9 @@ static void set_up(void)
     }
     /* the common kernel pages, by a message to each */
     for (unsigned i = 1; i < AGENTS; i++) {
-        while (now != agent[i])
-            (void)call(now, L4_CAP_INVALID | L4_SYS_THREAD_SWITCH, 0xffffffffu, 0, 0, 0);
+        let_run(agent[i]);
         (void)call(agent[i], L4_IPC_W0(L4_CAP_INVALID, 0, 0), L4_IPC_W1(L4_CAP(AGENT_EP(i)), 1, 0, L4_TS_NEVER), 0, 0, 0);
-        while (now != s0)
-            (void)call(now, L4_CAP_INVALID | L4_SYS_THREAD_SWITCH, 0xffffffffu, 0, 0, 0);
+        let_run(s0);
         EXPECT_EQ(call(s0, L4_IPC_W0(L4_CAP(AGENT_EP(i)), 1, 0), L4_IPC_W1(L4_CAP_INVALID, 0, 0, L4_TS_ZERO), L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, 15), L4_CAP(L4_S0_KPAGE) | L4_ITEM_MAP, 0) & 15u, 0);
     }
     for (unsigned i = 0; i < PAGES; i++) {

@@ -1,0 +1,961 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Time, deadlines, reservations and the scheduler.  Numbers are compared with plain 64-bit arithmetic, the
+ * heap with a sorted array, trees of splits with a list of shares, and schedules with a virtual clock of
+ * one tick per nanosecond.
+ *
+ * Arguments: steps=N seed=N.
+ */
+#include "arch/host/host.h"
+
+#include <arch/timer.h>
+#include "kernel/boot.h"
+#include "kernel/check.h"
+#include "kernel/lib/div64.h"
+#include "kernel/reap.h"
+#include "kernel/sched.h"
+#include "kernel/sys.h"
+#include "tests/unit/unit.h"
+
+#define KHZ 1000000u
+#define US  1000u    /* ticks */
+#define MS  1000000u
+
+static uint32_t random_state = 1;
+
+static uint32_t random_word(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state;
+}
+
+static uint32_t below(uint32_t limit)
+{
+    return random_word() % limit;
+}
+
+/* ---- arithmetic ---- */
+
+TEST(division)
+{
+    static const uint32_t edges[] = { 1, 2, 3, 999, 1000, 1193, 0xffff, 0x10000, 0x10001, 0x7fffffff,
+                                      0x80000000, 0x80000001, 0xfffffffe, 0xffffffff };
+    unsigned i, n;
+
+    for (n = 0; n < 200000; n++) {
+        uint64_t a = ((uint64_t)random_word() << 32 | random_word()) >> below(64);
+        uint32_t d = random_word() >> below(32), rest;
+
+        if (n < ARRAY_SIZE(edges) * ARRAY_SIZE(edges)) {
+            a = (uint64_t)edges[n / ARRAY_SIZE(edges)] << 32 | edges[n % ARRAY_SIZE(edges)];
+            for (i = 0; i < ARRAY_SIZE(edges); i++)
+                EXPECT(div64(a, edges[i], NULL) == a / edges[i]);
+        }
+        if (!d)
+            d = 1;
+        EXPECT(div64(a, d, &rest) == a / d && rest == a % d);
+        EXPECT(div64_up(a, d) == a / d + (a % d != 0));
+    }
+}
+
+TEST(clock_conversions)
+{
+    static const uint32_t rates[] = { 1, 999, 1000, 1193, 2399987, 4294967295u };
+    unsigned i, n;
+
+    for (i = 0; i < ARRAY_SIZE(rates); i++) {
+        uint32_t khz = rates[i];
+
+        clock_init(khz);
+        for (n = 0; n < 20000; n++) {
+            uint32_t us = random_word() >> below(32);
+            uint64_t ticks = (uint64_t)random_word() << 20 | below(1u << 20);
+            uint64_t product = (uint64_t)us * khz;
+
+            EXPECT(clock_from_us(us) == product / 1000 + (product % 1000 != 0));
+            EXPECT(clock_to_us(ticks) == ticks / khz * 1000 + ticks % khz * 1000 / khz);
+            EXPECT(clock_to_us(clock_from_us(us)) >= us);
+        }
+    }
+}
+
+TEST(timeouts)
+{
+    static const uint32_t rates[] = { 1000, 1193, 2399987, 4294967295u };
+    unsigned i;
+    uint32_t e, m;
+
+    for (i = 0; i < ARRAY_SIZE(rates); i++) {
+        uint32_t khz = rates[i];
+
+        clock_init(khz);
+        for (e = 0; e < 32; e++) {
+            for (m = 1; m < 1024; m++) {
+                uint64_t us = (uint64_t)m << e, rest = us % 1000 * khz;
+
+                EXPECT(clock_from_timeout(L4_TIMEOUT(e, m)) == us / 1000 * khz + rest / 1000 + (rest % 1000 != 0));
+            }
+        }
+    }
+    clock_init(1000);
+    EXPECT_EQ(clock_from_timeout(0x2bd1), 1000448);
+}
+
+TEST(stopped_clock)
+{
+    uint64_t t;
+
+    clock_init(KHZ);
+    host_clock += 5;
+    t = clock_now();
+    EXPECT(t == 5);
+    clock_stop();
+    host_clock += 1000;
+    clock_stop();
+    host_clock += 1000;
+    clock_go();
+    host_clock += 1000;
+    clock_go();
+    EXPECT(clock_now() == t);
+    host_clock += 7;
+    EXPECT(clock_now() == t + 7);
+}
+
+/* ---- the heap ---- */
+
+#define HEAP 200u
+
+/* Against an array: first is the smallest by signed difference, also across the wrap of 64 bits. */
+static void heap_against_array(uint64_t base)
+{
+    static struct deadline d[HEAP];
+    bool set[HEAP] = { false };
+    unsigned n, i, steps = (unsigned)unit_number("steps", 20000);
+
+    for (n = 0; n < steps; n++) {
+        struct deadline *first, *at;
+        unsigned count = 0, walked = 0;
+        int best = -1;
+
+        i = below(HEAP);
+        switch (below(5)) {
+        case 0:
+        case 1:
+            deadline_set(&d[i], base + below(n % 2 ? 50 : 1000000));
+            set[i] = true;
+            break;
+        case 2:
+            deadline_cancel(&d[i]);
+            set[i] = false;
+            break;
+        case 3: /* ascending and descending runs make the longest spines */
+            deadline_set(&d[i], base + (n % 128 < 64 ? n : steps - n));
+            set[i] = true;
+            break;
+        default:
+            first = deadline_first();
+            if (first) {
+                deadline_cancel(first);
+                set[first - d] = false;
+            }
+            break;
+        }
+        for (i = 0; i < HEAP; i++) {
+            EXPECT(deadline_is_set(&d[i]) == set[i]);
+            if (!set[i])
+                continue;
+            count++;
+            if (best < 0 || (int64_t)(d[i].when - d[best].when) < 0)
+                best = (int)i;
+        }
+        first = deadline_first();
+        EXPECT((first == NULL) == (best < 0));
+        EXPECT(!first || first->when == d[best].when);
+        EXPECT(deadline_check() == NULL);
+        for (at = deadline_next(NULL); at; at = deadline_next(at))
+            walked++;
+        EXPECT_EQ(walked, count);
+        if (unit_failures)
+            return;
+    }
+}
+
+TEST(heap)
+{
+    random_state = (uint32_t)unit_number("seed", 1);
+    heap_against_array(1000);
+}
+
+TEST(heap_across_32_bits)
+{
+    heap_against_array(0x100000000ull - 500000);
+}
+
+TEST(heap_across_64_bits)
+{
+    heap_against_array(0 - (uint64_t)500000);
+}
+
+/* ---- shares ---- */
+
+#define RESVS 24u
+static struct resv resvs[RESVS], root;
+static struct thread threads[RESVS];
+
+static struct resv_params params(uint32_t budget, uint32_t period, unsigned prio, bool soft)
+{
+    return (struct resv_params){ resv_share(budget, period), budget, period, (uint8_t)prio, soft };
+}
+
+/* resvs[0] is the initial reservation, split from `root`. */
+static void reset(void)
+{
+    unsigned i;
+
+    clock_init(KHZ);
+    sched_init();
+    kobj_init(&root.obj, L4_TYPE_RESERVATION);
+    resv_init(&root);
+    root.period_us = 10000;
+    root.prio = 255;
+    root.flags = RESV_SOFT;
+    root.share = RESV_SHARE_ONE;
+    for (i = 0; i < RESVS; i++) {
+        struct resv_params all = params(10000, 10000, 255, true);
+
+        kobj_init(&resvs[i].obj, L4_TYPE_RESERVATION);
+        resv_init(&resvs[i]);
+        kobj_init(&threads[i].obj, L4_TYPE_THREAD);
+        threads[i].state = THREAD_HALTED;
+        if (i == 0)
+            resv_split(&resvs[0], &root, &all);
+    }
+}
+
+static uint64_t sum_of_shares(void)
+{
+    uint64_t sum = root.share;
+    unsigned i;
+
+    for (i = 0; i < RESVS; i++)
+        sum += resvs[i].share;
+    return sum;
+}
+
+TEST(published_vector)
+{
+    struct resv_params p;
+
+    reset();
+    EXPECT_EQ(resvs[0].share, 1048576);
+    EXPECT_EQ(resvs[0].budget_us, 10000);
+    p = params(2000, 10000, 100, false);
+    EXPECT_EQ(p.share, 209716);
+    resv_split(&resvs[1], &resvs[0], &p);
+    EXPECT_EQ(resvs[1].share, 209716);
+    EXPECT_EQ(resvs[0].budget_us, 7999);
+    p = params(1500, 5000, 100, false);
+    resv_split(&resvs[2], &resvs[0], &p);
+    EXPECT_EQ(resvs[0].budget_us, 4999);
+    resv_merge(&resvs[1], &resvs[0]);
+    resv_merge(&resvs[2], &resvs[0]);
+    EXPECT_EQ(resvs[0].budget_us, 10000);
+    EXPECT_EQ(resvs[0].share, 1048576);
+}
+
+/* Every split of every small reservation: what two may use is never more than what one might. */
+TEST(splits_exhaustively)
+{
+    uint32_t bs, ts, bd, td;
+
+    for (ts = 1; ts <= 24; ts++)
+        for (bs = 1; bs <= ts; bs++)
+            for (td = 1; td <= 24; td++)
+                for (bd = 1; bd <= td; bd++) {
+                    uint32_t source = resv_share(bs, ts), part = resv_share(bd, td);
+                    uint64_t left, right;
+
+                    EXPECT(source <= RESV_SHARE_ONE && resv_share_budget(source, ts) == bs);
+                    if (part > source)
+                        continue;
+                    /* rest/ts + bd/td <= source/2^20 */
+                    left = ((uint64_t)resv_share_budget(source - part, ts) * td + (uint64_t)bd * ts) << 20;
+                    right = (uint64_t)source * ts * td;
+                    EXPECT(left <= right);
+                }
+}
+
+TEST(shares_at_the_edges)
+{
+    static const uint32_t edges[] = { 1, 2, 999, 1000, 1001, 0xfffff, 0x100000, 0x100001, 1000000,
+                                      0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff };
+    unsigned i, j;
+
+    for (i = 0; i < ARRAY_SIZE(edges); i++) {
+        for (j = 0; j < ARRAY_SIZE(edges); j++) {
+            uint32_t b = edges[i], t = edges[j];
+            uint64_t exact = ((uint64_t)b << 20) / t;
+
+            if (b > t)
+                continue;
+            EXPECT(resv_share(b, t) - exact <= 1 && resv_share(b, t) <= RESV_SHARE_ONE);
+            EXPECT(resv_share_budget(resv_share(b, t), t) >= min_u32(b, RESV_BUDGET_MAX));
+            EXPECT((uint64_t)resv_share_budget(resv_share(b, t), t) << 20 <= (uint64_t)resv_share(b, t) * t);
+        }
+    }
+}
+
+/* The model of a tree: who was split from whom, and what it has. */
+struct model { int parent; uint32_t share; };
+#define NO_PARENT (-1)
+#define OF_ROOT   (int)RESVS
+
+static bool model_has_children(const struct model *m, int of)
+{
+    for (unsigned i = 0; i < RESVS; i++)
+        if (m[i].parent == of)
+            return true;
+    return false;
+}
+
+static void compare(const struct model *m, uint32_t root_share)
+{
+    unsigned i;
+    uint64_t sum = root_share;
+
+    EXPECT_EQ(root.share, root_share);
+    for (i = 0; i < RESVS; i++) {
+        const struct resv *r = &resvs[i];
+        const struct resv *parent = m[i].parent == OF_ROOT ? &root : m[i].parent < 0 ? NULL : &resvs[m[i].parent];
+
+        sum += m[i].share;
+        EXPECT_EQ(r->share, m[i].share);
+        EXPECT(r->parent == parent);
+        EXPECT(!r->parent || *r->back == r);
+        EXPECT((uint64_t)r->budget_us << 20 <= (uint64_t)r->share * r->period_us);
+        EXPECT(r->left <= resv_budget_ticks(r) || r->flags & RESV_BACKGROUND);
+        EXPECT(!r->share || resv_has_budget(r) || deadline_is_set(&r->refill));
+        EXPECT(!r->thread || r->thread == &threads[i % 5]);
+    }
+    EXPECT_EQ(sum, RESV_SHARE_ONE);
+}
+
+/* A destroyed one is at once born again, so that the tree goes on changing. */
+static void model_destroy(struct model *m, unsigned i, uint32_t *root_share)
+{
+    unsigned j;
+
+    while (!resv_dissociate(&resvs[i]))
+        ;
+    EXPECT(!resvs[i].thread && !resvs[i].child && !resvs[i].parent && !deadline_is_set(&resvs[i].refill));
+    kobj_init(&resvs[i].obj, L4_TYPE_RESERVATION);
+    resv_init(&resvs[i]);
+    if (m[i].parent == OF_ROOT)
+        *root_share += m[i].share;
+    else if (m[i].parent >= 0)
+        m[m[i].parent].share += m[i].share;
+    for (j = 0; j < RESVS; j++)
+        if (m[j].parent == (int)i)
+            m[j].parent = m[i].parent;
+    m[i] = (struct model){ NO_PARENT, 0 };
+}
+
+TEST(random_trees)
+{
+    static const uint32_t periods[] = { 1000, 5000, 10000, 30000, 1000000, 100000000, 0xffffffff };
+    struct model m[RESVS];
+    uint32_t root_share = 0;
+    unsigned n, i, steps = (unsigned)unit_number("steps", 100000), splits = 0, merges = 0;
+
+    random_state = (uint32_t)unit_number("seed", 7);
+    reset();
+    for (i = 0; i < RESVS; i++)
+        m[i] = (struct model){ NO_PARENT, 0 };
+    m[0] = (struct model){ OF_ROOT, RESV_SHARE_ONE };
+    for (i = 0; i < 5; i++)
+        threads[i].state = i ? THREAD_READY : THREAD_RECV;
+    for (n = 0; n < steps && !unit_failures; n++) {
+        unsigned a = below(RESVS), b = below(RESVS);
+        struct resv *x = &resvs[a], *y = &resvs[b];
+        uint32_t t = periods[below(ARRAY_SIZE(periods))];
+        struct resv_params p = params(1000 + below(min_u32(t, RESV_BUDGET_MAX) - 999), t, below(256), below(2));
+
+        switch (below(8)) {
+        case 0:
+        case 1:
+        case 2: /* b gets a part of a */
+            if (a == b || m[b].share || p.share > m[a].share || (model_has_children(m, (int)b) && m[b].parent != (int)a))
+                break;
+            resv_split(y, x, &p);
+            m[a].share -= p.share;
+            m[b] = (struct model){ (int)a, p.share };
+            splits++;
+            break;
+        case 3:
+            if (m[b].parent != (int)a)
+                break;
+            resv_merge(y, x);
+            m[a].share += m[b].share;
+            m[b].share = 0;
+            if (!model_has_children(m, (int)b))
+                m[b].parent = NO_PARENT;
+            merges++;
+            break;
+        case 4:
+            if (p.share > m[a].share || a == 0)
+                break;
+            resv_set(x, &p);
+            if (m[a].parent == OF_ROOT)
+                root_share += m[a].share - p.share;
+            else
+                m[m[a].parent].share += m[a].share - p.share;
+            m[a].share = p.share;
+            break;
+        case 5:
+            if (a && below(4) == 0)
+                model_destroy(m, a, &root_share);
+            break;
+        case 6:
+            if (below(3))
+                resv_attach(x, &threads[a % 5], below(4));
+            else
+                resv_detach(x);
+            break;
+        default:
+            if (this_cpu()->resched || !this_cpu()->current)
+                sched_pick();
+            host_advance(below(5000) * US);
+            break;
+        }
+        compare(m, root_share);
+    }
+    EXPECT(splits > steps / 200 && merges > steps / 500);
+}
+
+/* ---- schedules ---- */
+
+static void give_to(unsigned i, uint32_t budget, uint32_t period, unsigned prio, bool soft)
+{
+    struct resv_params p = params(budget, period, prio, soft);
+
+    resv_split(&resvs[i], &resvs[0], &p);
+    resv_attach(&resvs[i], &threads[i], 255);
+}
+
+static void set_ready(struct thread *t, bool ready)
+{
+    t->state = ready ? THREAD_READY : THREAD_RECV;
+    if (ready)
+        sched_ready(t);
+    else
+        sched_unready(t);
+}
+
+static uint64_t ran[RESVS];
+
+/* Let the machine run: whoever is chosen spins. */
+static void spin(uint64_t ticks, uint64_t step)
+{
+    while (ticks) {
+        struct cpu *cpu = this_cpu();
+        uint64_t part = ticks < step ? ticks : step;
+
+        if (cpu->resched || !cpu->current)
+            sched_pick();
+        if (cpu->current) {
+            ran[cpu->current - threads] += part;
+            EXPECT(cpu->resv && cpu->resv->left);
+            EXPECT(cpu->resv->thread == cpu->current && cpu->current->state == THREAD_READY);
+            EXPECT(cpu->resched || resv_rank(cpu->resv) >= this_sched()->top);
+        }
+        host_advance(part);
+        ticks -= part;
+    }
+}
+
+static bool within(uint64_t have, uint64_t want, unsigned per_mille)
+{
+    uint64_t difference = have > want ? have - want : want - have;
+
+    if (difference * 1000 > want * per_mille) {
+        printf("have %llu, want %llu\n", (unsigned long long)have, (unsigned long long)want);
+        return false;
+    }
+    return true;
+}
+
+TEST(three_shares)
+{
+    unsigned i;
+
+    reset();
+    give_to(1, 5000, 10000, 50, false);
+    give_to(2, 3000, 10000, 50, false);
+    give_to(3, 1900, 10000, 50, false);
+    for (i = 1; i <= 3; i++)
+        set_ready(&threads[i], true);
+    spin(1000ull * MS, 1 * US);
+    EXPECT(within(ran[1], 500 * MS, 10));
+    EXPECT(within(ran[2], 300 * MS, 10));
+    EXPECT(within(ran[3], 190 * MS, 10));
+    for (i = 1; i <= 3; i++)
+        EXPECT(within(resv_used_us(&resvs[i]), ran[i] / US, 2));
+}
+
+/* A thread of higher priority works 900 us in each of its periods of 20 ms, beside spinning ones. */
+TEST(a_short_one_meets_every_period)
+{
+    unsigned period, i;
+    uint64_t now;
+
+    reset();
+    give_to(1, 4700, 10000, 50, false);
+    give_to(2, 2800, 10000, 50, false);
+    give_to(3, 1900, 10000, 50, false);
+    give_to(4, 1000, 20000, 200, false);
+    for (i = 1; i <= 3; i++)
+        set_ready(&threads[i], true);
+    for (period = 0; period < 50; period++) {
+        now = ran[4];
+        set_ready(&threads[4], true);
+        EXPECT(this_cpu()->resched || this_cpu()->current == NULL);
+        spin(900 * US, 1 * US);
+        EXPECT_EQ(ran[4] - now, 900 * US);
+        set_ready(&threads[4], false);
+        spin(20 * MS - 900 * US, 1 * US);
+        EXPECT_EQ(ran[4] - now, 900 * US);
+    }
+    EXPECT(within(ran[1], 470 * MS, 10));
+    EXPECT(within(ran[2], 280 * MS, 10));
+    EXPECT(within(ran[3], 190 * MS, 10));
+}
+
+/* A spinning thread gets its budget in each period and not a tick more, whatever is idle. */
+TEST(hard_budget)
+{
+    unsigned period;
+
+    reset();
+    give_to(1, 2000, 10000, 50, false);
+    set_ready(&threads[1], true);
+    for (period = 1; period <= 100; period++) {
+        spin(10 * MS, 1 * US);
+        EXPECT_EQ(ran[1], period * 2 * MS);
+    }
+}
+
+TEST(soft_ones_share_idle_time)
+{
+    reset();
+    give_to(1, 1000, 10000, 200, true);
+    give_to(2, 1000, 10000, 10, true);
+    give_to(3, 2000, 10000, 5, false);
+    set_ready(&threads[1], true);
+    set_ready(&threads[2], true);
+    set_ready(&threads[3], true);
+    spin(2000ull * MS, 1 * US);
+    EXPECT(within(ran[3], 400 * MS, 10));
+    EXPECT(within(ran[1] + ran[2], 1600 * MS, 10));
+    EXPECT(within(ran[1], ran[2], 50));
+    EXPECT(within(resv_used_us(&resvs[1]), ran[1] / US, 2));
+    EXPECT(resv_left_us(&resvs[1]) <= 1000);
+}
+
+TEST(round_robin_of_the_whole_cpu)
+{
+    reset();
+    resv_attach(&resvs[0], &threads[0], 255);
+    set_ready(&threads[0], true);
+    spin(95 * MS, 1 * US);
+    EXPECT_EQ(ran[0], 95 * MS);
+    sched_charge();
+    EXPECT_EQ(resv_left_us(&resvs[0]), 5000);
+    EXPECT_EQ(resv_used_us(&resvs[0]), 95000);
+}
+
+/* Splitting and merging in a loop brings no new budget. */
+TEST(no_time_from_splitting)
+{
+    struct resv_params p = params(1000, 10000, 50, false);
+    unsigned n;
+    uint64_t before;
+
+    reset();
+    give_to(1, 4000, 10000, 50, false);
+    resv_attach(&resvs[2], &threads[2], 255);
+    set_ready(&threads[2], true);
+    spin(1 * MS, 1 * US);
+    before = ran[2];
+    for (n = 0; n < 80; n++) {
+        resv_split(&resvs[2], &resvs[1], &p);
+        spin(100 * US, 1 * US);
+        resv_merge(&resvs[2], &resvs[1]);
+        EXPECT(resvs[2].share == 0 && !resvs[2].left);
+    }
+    EXPECT(ran[2] - before <= 4 * MS);
+    spin(20 * MS, 1 * US);
+    EXPECT(ran[2] - before <= 4 * MS);
+    EXPECT_EQ(resvs[1].left, 4 * MS);
+    EXPECT_EQ(sum_of_shares(), RESV_SHARE_ONE);
+}
+
+/* Two reservations of one thread: falls from the first to the second, waits, returns with the first. */
+TEST(ordered_list)
+{
+    reset();
+    give_to(1, 2000, 10000, 50, false);
+    give_to(2, 3000, 10000, 40, false);
+    resv_attach(&resvs[2], &threads[1], 255);
+    EXPECT(resv_index(&resvs[1]) == 0 && resv_index(&resvs[2]) == 1);
+    EXPECT(threads[1].resv == &resvs[1]);
+    set_ready(&threads[1], true);
+    spin(1 * MS, 1 * US);
+    EXPECT(this_cpu()->resv == &resvs[1]);
+    spin(2 * MS, 1 * US);
+    EXPECT(this_cpu()->resv == &resvs[2] && threads[1].resv == &resvs[2]);
+    spin(3 * MS, 1 * US);
+    EXPECT(threads[1].resv == NULL && !this_cpu()->current);
+    EXPECT_EQ(ran[1], 5 * MS);
+    spin(5 * MS, 1 * US);
+    EXPECT(this_cpu()->resv == &resvs[1]);
+    /* the first comes back while it runs on the second: position 0 */
+    resv_leave(&resvs[1]);
+    EXPECT(threads[1].resv == NULL);
+    EXPECT(this_cpu()->resched);
+    spin(1500 * US, 1 * US);
+    EXPECT(this_cpu()->resv == &resvs[2]);
+    resv_attach(&resvs[2], &threads[1], 0);
+    EXPECT(resv_index(&resvs[1]) == 1 && resv_index(&resvs[2]) == 0);
+    resv_detach(&resvs[2]);
+    resv_detach(&resvs[1]);
+    EXPECT(!threads[1].resv && !threads[1].resv_list);
+    EXPECT(!sched_pick() && !this_cpu()->resv);
+}
+
+/* A second association breaks the first. */
+TEST(one_thread_per_reservation)
+{
+    reset();
+    give_to(1, 2000, 10000, 50, false);
+    set_ready(&threads[1], true);
+    set_ready(&threads[2], true);
+    EXPECT(sched_pick() == &threads[1]);
+    resv_attach(&resvs[1], &threads[2], 255);
+    EXPECT(!threads[1].resv_list && !threads[1].resv && threads[2].resv_list == &resvs[1]);
+    EXPECT(sched_pick() == &threads[2]);
+    host_advance(5 * MS);
+    EXPECT(!sched_pick());
+    resv_attach(&resvs[1], &threads[1], 255); /* spent: the new one gets no fresh budget */
+    EXPECT(!sched_pick());
+    host_advance(5 * MS);
+    EXPECT(sched_pick() == &threads[1]);
+}
+
+TEST(handoff)
+{
+    struct cpu *cpu = this_cpu();
+
+    reset();
+    give_to(1, 2000, 10000, 50, false);
+    give_to(2, 2000, 10000, 60, false);
+    give_to(3, 2000, 10000, 55, false);
+    set_ready(&threads[1], true);
+    EXPECT(sched_pick() == &threads[1]);
+    /* the first time the window of the other is not open: the slow way */
+    threads[1].state = THREAD_RECV;
+    threads[2].state = THREAD_READY;
+    sched_handoff(&threads[1], &threads[2]);
+    EXPECT(cpu->resched && sched_pick() == &threads[2]);
+    host_advance(100 * US);
+    threads[2].state = THREAD_RECV;
+    threads[1].state = THREAD_READY;
+    sched_handoff(&threads[2], &threads[1]);
+    EXPECT(!cpu->resched && cpu->current == &threads[1] && cpu->resv == &resvs[1]);
+    EXPECT_EQ(resvs[2].left, 1900 * US);
+    /* something ready outranks the receiver */
+    threads[1].state = THREAD_RECV;
+    threads[2].state = THREAD_READY;
+    sched_handoff(&threads[1], &threads[2]);
+    EXPECT(!cpu->resched && cpu->current == &threads[2]);
+    set_ready(&threads[3], true);
+    EXPECT(!cpu->resched);
+    threads[2].state = THREAD_RECV;
+    threads[1].state = THREAD_READY;
+    sched_handoff(&threads[2], &threads[1]);
+    EXPECT(cpu->resched && sched_pick() == &threads[3]);
+    /* a spent payer is noticed */
+    host_clock += 3 * MS;
+    threads[3].state = THREAD_RECV;
+    threads[2].state = THREAD_READY;
+    sched_handoff(&threads[3], &threads[2]);
+    EXPECT(cpu->resched && sched_pick() == &threads[2]);
+    EXPECT(resvs[3].left == 0 && deadline_is_set(&resvs[3].refill));
+}
+
+TEST(held_by_the_debugger)
+{
+    reset();
+    give_to(1, 2000, 10000, 50, false);
+    give_to(2, 2000, 10000, 60, false);
+    set_ready(&threads[1], true);
+    set_ready(&threads[2], true);
+    threads[2].debug_halt = true;
+    EXPECT(sched_pick() == &threads[1]);
+    threads[1].debug_halt = true;
+    this_cpu()->resched = true;
+    EXPECT(!sched_pick());
+    threads[2].debug_halt = false;
+    EXPECT(sched_pick() == &threads[2]);
+}
+
+/* The timer is never set later than needed, also when its first due times lie beyond 2^32 ticks. */
+TEST(clock_passes_32_bits)
+{
+    reset();
+    host_clock = 0x100000000ull - 30 * MS;
+    give_to(1, 2000, 10000, 50, false);
+    give_to(2, 2000, 10000, 60, true);
+    set_ready(&threads[1], true);
+    set_ready(&threads[2], true);
+    spin(100 * MS, 1 * US);
+    EXPECT(within(ran[1], 20 * MS, 10));
+    EXPECT(within(ran[2], 80 * MS, 10));
+    EXPECT(deadline_check() == NULL);
+}
+
+TEST(many_deadlines_at_once)
+{
+    unsigned i;
+
+    reset();
+    for (i = 1; i < RESVS; i++) {
+        give_to(i, 1000, 100000, 50, false);
+        set_ready(&threads[i], true);
+    }
+    spin(30 * MS, 1 * US); /* all are spent, and all come back around the same time */
+    for (i = 1; i < RESVS; i++)
+        EXPECT(!threads[i].resv);
+    host_clock += 200 * MS;
+    sched_timer();
+    EXPECT(deadline_first() && deadline_first()->when < clock_now());
+    host_advance(10);
+    for (i = 1; i < RESVS; i++)
+        EXPECT(threads[i].resv == &resvs[i]);
+}
+
+/* ---- the system calls ---- */
+
+#define CAP_RESV   0x210u
+#define CAP_THREAD 0x220u
+
+static struct thread *sigma0;
+
+static uint32_t call(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w4)
+{
+    struct thread *next = host_call(sigma0, w0, w1, w2, w3, w4);
+
+    EXPECT(next == sigma0);
+    return sigma0->frame.w[0];
+}
+
+/* W5 lives in user memory, where the boot loaded sigma0. */
+static uint32_t *w5(void)
+{
+    sigma0->frame.ecx = 0x00400800;
+    return host_access(sigma0->task, sigma0->frame.ecx, L4_W);
+}
+
+static uint32_t schedule(uint32_t ops, uint32_t dst, uint32_t src, uint32_t w2, uint32_t w3, uint32_t budget,
+                         uint32_t period)
+{
+    *w5() = period;
+    return call(L4_CAP(dst) | ops | L4_SYS_SCHEDULE, L4_CAP(src), w2, w3, budget);
+}
+
+static void check_clean(void)
+{
+    struct check c = { .report = NULL };
+
+    EXPECT_EQ(check_all(&c), 0);
+}
+
+static uint32_t create(uint32_t id, enum l4_type type)
+{
+    uint32_t res = L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, L4_W);
+
+    return call(L4_CAP(id) | (uint32_t)type << 6 | L4_SYS_CREATE, res, res, 0, 0);
+}
+
+static void boot(void)
+{
+    static const struct host_config config = { .megabytes = 16 };
+    unsigned i;
+
+    host_quiet = true;
+    host_boot(&config);
+    sigma0 = host_run();
+    EXPECT(sigma0 && sigma0->state == THREAD_READY);
+    for (i = 0; i < 4; i++)
+        EXPECT_EQ(create(CAP_RESV + i, L4_TYPE_RESERVATION), L4_OK);
+    for (i = 0; i < 2; i++)
+        EXPECT_EQ(create(CAP_THREAD + i, L4_TYPE_THREAD), L4_OK);
+    check_clean();
+}
+
+TEST(schedule_call)
+{
+    uint32_t w3 = 100u << 24;
+
+    boot();
+    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[3], 255u << 24 | L4_SCHED_SOFT);
+    EXPECT_EQ(sigma0->frame.w[4], 10000);
+    EXPECT_EQ(*w5(), 10000);
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV, L4_S0_RESERVATION, 0, w3, 2000, 10000), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_READ | L4_SCHED_SPLIT, CAP_RESV + 1, L4_S0_RESERVATION, 0, w3, 1500, 5000), L4_OK);
+    EXPECT(sigma0->frame.w[3] == 255 && sigma0->frame.w[4] == 0 && *w5() == 0);
+    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[4], 4999);
+    check_clean();
+    /* values */
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, L4_S0_RESERVATION, 0, w3, 999, 10000), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 4));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, L4_S0_RESERVATION, 0, w3, 1000001, 0xffffffff), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 4));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, L4_S0_RESERVATION, 0, w3, 1000, 999), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 5));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, L4_S0_RESERVATION, 0, w3, 1000, 0), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 5));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, L4_S0_RESERVATION, 0, w3, 5000, 10000), L4_ERR(L4_DENIED, L4_D_SHARE, 4));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, L4_S0_RESERVATION, 0, w3, 4000, 10000), L4_ERR(L4_DENIED, L4_D_SHARE, 4));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, CAP_RESV, 0, 101u << 24, 1000, 10000), L4_ERR(L4_DENIED, L4_D_PRIO, 3));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, CAP_RESV, 0, w3 | L4_SCHED_SOFT, 1000, 10000), L4_ERR(L4_DENIED, L4_D_BAD_VALUE, 3));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV, CAP_RESV, 0, w3, 1000, 10000), L4_ERR(L4_STATE, L4_D_SHARE, 0));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, CAP_RESV + 2, 0, 0, 1000, 10000), L4_ERR(L4_DENIED, L4_D_SHARE, 4));
+    EXPECT_EQ(schedule(0, CAP_RESV, 0, 0, 0, 0, 0), L4_ERR(L4_PARAM, L4_D_RESERVED_OP, 0));
+    EXPECT_EQ(schedule(0x410, CAP_RESV, 0, 0, 0, 0, 0), L4_ERR(L4_PARAM, L4_D_RESERVED_OP, 0));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT | L4_SCHED_MERGE, CAP_RESV, CAP_RESV + 1, 0, 0, 0, 0), L4_ERR(L4_PARAM, L4_D_RESERVED_OP, 0));
+    EXPECT_EQ(schedule(L4_SCHED_MERGE, CAP_RESV, CAP_RESV + 1, 0, 0, 0, 0), L4_ERR(L4_STATE, L4_D_SHARE, 1));
+    /* a capability that is none: no handler, so the call fails */
+    EXPECT_EQ(L4_ERR_BASE(schedule(L4_SCHED_READ, 0x300, 0, 0, 0, 0, 0)), L4_CAP);
+    EXPECT_EQ(L4_ERR_BASE(schedule(L4_SCHED_ASSOCIATE, CAP_RESV, 0, L4_CAP(CAP_RESV), 0, 0, 0)), L4_CAP);
+    check_clean();
+    /* less of it: the rest returns */
+    EXPECT_EQ(schedule(L4_SCHED_SET, CAP_RESV, 0, 0, 50u << 24, 1000, 10000), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_SET, CAP_RESV, 0, 0, 50u << 24, 1001, 10000), L4_ERR(L4_DENIED, L4_D_SHARE, 4));
+    EXPECT_EQ(schedule(L4_SCHED_SET, CAP_RESV, 0, 0, 51u << 24, 1000, 10000), L4_ERR(L4_DENIED, L4_D_PRIO, 3));
+    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[4], 5999);
+    check_clean();
+    /* threads */
+    EXPECT_EQ(schedule(L4_SCHED_ASSOCIATE, CAP_RESV, 0, L4_CAP(CAP_THREAD) | 255, 0, 0, 0), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_ASSOCIATE | L4_SCHED_READ, CAP_RESV + 1, 0, L4_CAP(CAP_THREAD), 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[3] & 255, 255);
+    EXPECT_EQ(schedule(L4_SCHED_READ, CAP_RESV, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[3] & 255, 1);
+    EXPECT_EQ(schedule(L4_SCHED_ASSOCIATE, CAP_RESV, 0, L4_CAP(L4_S0_IRQ + 5), 0, 0, 0), L4_ERR(L4_DENIED, L4_D_HWTHREAD, 2));
+    check_clean();
+    EXPECT_EQ(schedule(L4_SCHED_DISSOCIATE, CAP_RESV + 1, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_DISSOCIATE, CAP_RESV + 1, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_MERGE, CAP_RESV + 1, L4_S0_RESERVATION, 0, 0, 0, 0), L4_OK);
+    check_clean();
+    /* destruction: a tree of splits, the middle one dies */
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 1, L4_S0_RESERVATION, 0, w3, 4000, 10000), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 2, CAP_RESV + 1, 0, w3, 2000, 10000), L4_OK);
+    EXPECT_EQ(call(1u << 12 | L4_SYS_UNMAP, L4_CAP_FPAGE(CAP_RESV + 1, 15), 0, 0, 0) & 15u, L4_OK);
+    check_clean();
+    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[4], 6999);
+    EXPECT_EQ(schedule(L4_SCHED_MERGE, CAP_RESV + 2, L4_S0_RESERVATION, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(call(1u << 12 | L4_SYS_UNMAP, L4_CAP_FPAGE(CAP_RESV, 15), 0, 0, 0) & 15u, L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[4], 10000);
+    check_clean();
+}
+
+/* An emptied reservation that others were split from may not be hung up below one of them. */
+TEST(no_ring_of_splits)
+{
+    uint32_t w3 = 100u << 24;
+
+    boot();
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV, L4_S0_RESERVATION, 0, w3, 4000, 10000), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV + 1, CAP_RESV, 0, w3, 2000, 10000), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_MERGE, CAP_RESV, L4_S0_RESERVATION, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV, CAP_RESV + 1, 0, w3, 1000, 10000), L4_ERR(L4_STATE, L4_D_SHARE, 0));
+    EXPECT_EQ(schedule(L4_SCHED_SPLIT, CAP_RESV, L4_S0_RESERVATION, 0, w3, 1000, 10000), L4_OK);
+    check_clean();
+    EXPECT_EQ(schedule(L4_SCHED_MERGE, CAP_RESV + 1, CAP_RESV, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_MERGE, CAP_RESV, L4_S0_RESERVATION, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, 0, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[4], 10000);
+    check_clean();
+}
+
+TEST(processor_control)
+{
+    boot();
+    EXPECT_EQ(call(L4_CAP(L4_S0_CPU) | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(sigma0->frame.w[1], 1);
+    EXPECT_EQ(call(L4_CAP(L4_S0_CPU) | L4_CPU_START << 4 | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0), L4_ERR(L4_NOSYS, L4_D_UNSUPPORTED_HW, 0));
+    EXPECT_EQ(call(L4_CAP(L4_S0_CPU) | L4_CPU_STOP << 4 | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0), L4_ERR(L4_STATE, L4_D_UNSUPPORTED_HW, 0));
+    EXPECT_EQ(call(L4_CAP(L4_S0_CPU) | 5u << 4 | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0), L4_ERR(L4_PARAM, L4_D_RESERVED_OP, 0));
+    EXPECT_EQ(L4_ERR_BASE(call(L4_CAP(L4_S0_TASK) | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0)), L4_CAP);
+}
+
+TEST(thread_switch)
+{
+    struct cpu *cpu = this_cpu();
+
+    boot();
+    EXPECT_EQ(call(L4_CAP_INVALID | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0), L4_OK);
+    EXPECT(sigma0->frame.w[1] > 0 && sigma0->frame.w[1] <= 10000);
+    EXPECT_EQ(call(L4_CAP_INVALID | L4_SWITCH_NEXT | L4_SYS_THREAD_SWITCH, 7, 0, 0, 0), L4_ERR(L4_STATE, L4_D_BAD_INDEX, 1));
+    EXPECT_EQ(call(L4_CAP_INVALID | L4_SWITCH_NEXT | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(call(L4_CAP(L4_S0_THREAD) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0), L4_OK);
+    EXPECT_EQ(call(L4_CAP(CAP_THREAD) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0), L4_OK); /* not ready */
+    EXPECT_EQ(call(L4_CAP(CAP_THREAD) | L4_SWITCH_NEXT | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0), L4_ERR(L4_PARAM, L4_D_RESERVED_OP, 0));
+    EXPECT_EQ(L4_ERR_BASE(call(L4_CAP(CAP_RESV) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0)), L4_CAP);
+    /* until the next period: the machine sleeps in between */
+    host_advance(3 * MS);
+    {
+        uint64_t before = clock_now();
+
+        EXPECT_EQ(call(L4_CAP_INVALID | L4_SWITCH_PERIOD | L4_SYS_THREAD_SWITCH, 0xffffffff, 0, 0, 0), L4_OK);
+        EXPECT(within(clock_now() - before, sigma0->frame.w[1] * US, 10));
+    }
+    EXPECT(cpu->resv && cpu->resv->thread == sigma0);
+    EXPECT_EQ(cpu->resv->left, 10 * MS);
+    check_clean();
+}
+
+/* The named thread runs on the caller's reservation, though it has none, until something happens. */
+TEST(switch_to_a_thread)
+{
+    struct thread *other, *next;
+
+    boot();
+    other = (struct thread *)(void *)node_kobj(cap_lookup(sigma0->task, CAP_THREAD));
+    thread_bind(other, sigma0->task);
+    thread_set_state(other, THREAD_READY);
+    next = host_call(sigma0, L4_CAP(CAP_THREAD) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0);
+    EXPECT(next == other && this_cpu()->lent && this_cpu()->resv->thread == sigma0);
+    EXPECT(sigma0->state == THREAD_READY);
+    check_clean();
+    host_advance(1 * MS);
+    EXPECT(host_run() == other);
+    next = host_call(other, L4_CAP_INVALID | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0);
+    EXPECT(next == sigma0 && !this_cpu()->lent);
+    EXPECT(this_cpu()->resv->thread == sigma0);
+    check_clean();
+    /* the lender's budget ends */
+    next = host_call(sigma0, L4_CAP(CAP_THREAD) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0);
+    EXPECT(next == other);
+    host_advance(10 * MS);
+    EXPECT(host_run() == sigma0);
+    check_clean();
+    /* the lender's reservation dies */
+    next = host_call(sigma0, L4_CAP(CAP_THREAD) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0);
+    EXPECT(next == other);
+    resv_detach(sigma0->resv_list);
+    EXPECT(!host_run());
+    check_clean();
+}
