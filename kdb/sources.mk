@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+kdb-c += kdb/engine.c kdb/parse.c kdb/row.c kdb/render.c kdb/text.c
+kdb-c += kdb/prompt.c kdb/line.c kdb/complete.c
+kdb-c += kdb/cmd_help.c kdb/cmd_object.c kdb/cmd_space.c kdb/cmd_check.c kdb/cmd_control.c
+# kdb needs the debug core, which arch/host does not have.
+host-omit += $(kdb-c)

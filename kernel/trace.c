@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The trace ring.  Writers run with interrupts off, so a record is never seen half-written by the
+ * debugger; `total` counts all records ever written and its low bits are the next place.
+ */
+#include "kernel/trace.h"
+
+#include "kernel/clock.h"
+#include "kernel/cpu.h"
+#include "kernel/thread.h"
+
+STATIC_ASSERT((TRACE_RECORDS & (TRACE_RECORDS - 1u)) == 0);
+STATIC_ASSERT(TRACE_EVENT_COUNT <= 32);
+
+/* What happens a thousand times a second would push out what is rare and explains more. */
+uint32_t trace_mask = ~((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) |
+                        (1u << TRACE_SWITCH));
+
+static struct trace_record ring[TRACE_RECORDS];
+static uint32_t total;
+
+void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c)
+{
+    struct trace_record *r = &ring[total & (TRACE_RECORDS - 1u)];
+    const struct thread *t = this_cpu()->current;
+
+    r->when = clock_now();
+    r->event = event;
+    r->thread = t ? t->obj.id : 0;
+    r->a = a;
+    r->b = b;
+    r->c = c;
+    r->sequence = total++;
+}
+
+bool trace_get(uint32_t n, struct trace_record *out)
+{
+    if (total - n - 1u >= TRACE_RECORDS || total - n - 1u >= total)
+        return false;
+    *out = ring[n & (TRACE_RECORDS - 1u)];
+    return true;
+}
+
+uint32_t trace_total(void)
+{
+    return total;
+}
