@@ -69,8 +69,8 @@ warnings := $(warn) $(warn-$(cc-kind))
 kernel-flags := $(gen) $(free) $($(ARCH)) $(warnings) -Wframe-larger-than=1024 $(mode-$(MODE)) \
                 -I. -Iarch/$(ARCH)/include -Ikernel/abi -I$(O)
 user-flags   := $(gen) $(free) $($(ARCH)) $(warnings) -I. -Ikernel/abi -Iuser/libl4sec/include
-unit-flags   := $(gen) -m32 -O1 $(warnings) -fsanitize=address,undefined -fno-sanitize-recover=all \
-                -I. -Iarch/host/include -Ikernel/abi -Itests/unit
+unit-flags   := $(gen) -m32 -O1 -D_DEFAULT_SOURCE $(warnings) -fsanitize=address,undefined -fno-sanitize-recover=all \
+                -I. -Iarch/host/include -Iarch/ia32/include -Ikernel/abi -Itests/unit
 nasm-flags   := -f elf32 -w+all -w+error -I$(O)/ -I./ $(if $(filter debug,$(MODE)),-g -F dwarf)
 link-flags   := -m elf_i386 --fatal-warnings -z noexecstack --build-id=none --orphan-handling=error \
                 -z max-page-size=4096

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The memory and string functions that the compiler may call in a freestanding kernel.  The loops go by
- * words where both ends are aligned: page clearing and message copies are the large ones.
+ * words where both ends are aligned: page clearing and message copies are the large ones.  A machine
+ * that knows better ways has its own memcpy and memset, which take the place of the weak ones.
  */
 #include "kernel/lib/string.h"
 
@@ -13,7 +14,7 @@ static bool both_aligned(const void *a, const void *b)
     return (((uintptr_t)a | (uintptr_t)b) & (sizeof(any_word) - 1u)) == 0;
 }
 
-void *memcpy(void *to, const void *from, size_t size)
+__attribute__((weak)) void *memcpy(void *to, const void *from, size_t size)
 {
     uint8_t *d = to;
     const uint8_t *s = from;
@@ -43,7 +44,7 @@ void *memmove(void *to, const void *from, size_t size)
     return to;
 }
 
-void *memset(void *to, int byte, size_t size)
+__attribute__((weak)) void *memset(void *to, int byte, size_t size)
 {
     uint8_t *d = to;
 
@@ -91,7 +92,11 @@ int strncmp(const char *a, const char *b, size_t size)
 
 int strcmp(const char *a, const char *b)
 {
-    return strncmp(a, b, SIZE_MAX);
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b ? 0 : (uint8_t)*a < (uint8_t)*b ? -1 : 1;
 }
 
 char *strchr(const char *s, int c)
