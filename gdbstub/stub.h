@@ -27,7 +27,7 @@ struct stub {
 extern struct stub stub;
 
 /* ---- threads.c ---- */
-#define THREAD_ID_EARLY 0x7fff0000u /* the context before there are objects */
+#define THREAD_ID_CPU 1000000000u /* the processor when no thread is current: the same while booting and idle */
 uint32_t thread_context_id(void);             /* of what has stopped now */
 struct thread *thread_of(uint32_t id);        /* NULL: none, or the processor itself */
 bool thread_is_valid(uint32_t id);

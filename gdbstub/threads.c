@@ -12,9 +12,7 @@
 uint32_t thread_context_id(void)
 {
     const struct thread *t = thread_current();
-    if (t && t->obj.id)
-        return t->obj.id;
-    return this_cpu()->obj.id ? this_cpu()->obj.id : THREAD_ID_EARLY;
+    return t && t->obj.id ? t->obj.id : THREAD_ID_CPU;
 }
 
 struct thread *thread_of(uint32_t id)
@@ -81,7 +79,7 @@ static void describe(uint32_t id, char text[STATE_TEXT])
     const struct thread *t = thread_of(id);
     unsigned n = 0;
     if (!t) {
-        fmt_buffer(text, STATE_TEXT, "processor, idle");
+        fmt_buffer(text, STATE_TEXT, "kernel, no thread");
         return;
     }
     if (t->task)
@@ -100,10 +98,12 @@ static void describe(uint32_t id, char text[STATE_TEXT])
 static void name_of(uint32_t id, char name[OBJECT_NAME_MAX + 8u])
 {
     const char *given = frame_count ? object_name(id) : NULL;
-    if (given)
+    if (id == THREAD_ID_CPU)
+        fmt_buffer(name, OBJECT_NAME_MAX + 8u, "cpu%u", (unsigned)this_cpu()->number);
+    else if (given)
         fmt_buffer(name, OBJECT_NAME_MAX + 8u, "%s", given);
     else
-        fmt_buffer(name, OBJECT_NAME_MAX + 8u, "%s%u", thread_of(id) ? "th" : "cpu", (unsigned)id);
+        fmt_buffer(name, OBJECT_NAME_MAX + 8u, "th%u", (unsigned)id);
 }
 
 void threads_reply_extra(uint32_t id)
