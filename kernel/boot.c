@@ -751,10 +751,10 @@ void boot_kernel(const struct boot_desc *desc)
     struct thread *thread;
     struct resv *resv;
     paddr_t boot_info;
-    uint32_t entry, dropped;
+    uint32_t entry, dropped, frames = 0;
+    unsigned i;
 
     boot_set_options(desc->options);
-    debug_init();
     boot_mem_init(desc);
     keep_strings(desc);
     claim_modules(desc);
@@ -778,11 +778,15 @@ void boot_kernel(const struct boot_desc *desc)
     enter_kpages();
     enter_ports(desc);
     describe(desc, boot_info);
+    frame_table[boot_info >> PAGE_SHIFT].kp = FRAME_USER; /* sigma0 reads it: no kernel secret */
 
     dropped = boot_mem_dropped();
     if (dropped)
         kprintf("boot: %u MB of memory above 3 GB are not used\n", dropped);
-    kprintf("boot: %u MB directly mapped, %u KB of boot objects, sigma0 at 0x%x\n", frame_count >> 8,
-            (boot_kpage_count ? (unsigned)boot_kpages[0].frames : 0u) * 4u, entry);
+    for (i = 0; i < boot_kpage_count; i++)
+        frames += boot_kpages[i].frames;
+    kprintf("boot: %u MB directly mapped, %u KB of boot objects, sigma0 at 0x%x\n",
+            (frame_count + 255u) >> 8, frames * 4u, entry);
     start_sigma0(thread, resv, entry, boot_info);
+    debug_init(); /* kdb= and gdb=wait find a complete system */
 }

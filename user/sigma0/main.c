@@ -13,7 +13,7 @@
 
 #define KPAGES L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 14u, L4_W) /* the initial two, and MORE_KPAGE */
 #define OWN_TASK L4_CAP(L4_S0_TASK)
-#define KPAGE_BITS 18u
+#define KPAGE_BITS 18u /* within one 4 MB page; without those, one page */
 
 /* Capability numbers in sigma0. */
 enum {
@@ -170,12 +170,13 @@ static void demo(const struct l4_bootinfo *boot, uint32_t rounds, bool ports)
     static const struct l4_time player = { L4_CAP(L4_S0_RESERVATION), PLAYER_PRIO, L4_SCHED_SOFT, 1500, 10000 };
     static const struct l4_time server = { L4_CAP(L4_S0_RESERVATION), PAGER_PRIO, L4_SCHED_SOFT, 1500, 10000 };
     struct l4_child ping_task, pong_task, pager_thread;
-    uint32_t memory = find_memory(boot, KPAGE_BITS), m[1], id;
+    uint32_t bits = boot->page_sizes & (1u << 22) ? KPAGE_BITS : 12u;
+    uint32_t memory = find_memory(boot, bits), m[1], id;
 
     describe(boot);
     if (memory) {
-        l4_must(l4_convert(MORE_KPAGE, KPAGES, L4_FPAGE(memory, L4_SPACE_MEM, KPAGE_BITS, L4_RIGHTS_ALL)), "convert");
-        l4_printf("sigma0: %u KB at 0x%x are a kernel page now\n", 1u << (KPAGE_BITS - 10u), memory);
+        l4_must(l4_convert(MORE_KPAGE, KPAGES, L4_FPAGE(memory, L4_SPACE_MEM, bits, L4_RIGHTS_ALL)), "convert");
+        l4_printf("sigma0: %u KB at 0x%x are a kernel page now\n", 1u << (bits - 10u), memory);
     }
     for (id = EP_BALL; id <= EP_REPLY; id++)
         l4_must(l4_create_endpoint(id, KPAGES), "create endpoint");

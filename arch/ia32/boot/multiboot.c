@@ -117,6 +117,7 @@ void multiboot_parse(struct boot_desc *desc, uint32_t magic, paddr_t info_at, ui
     paging_boot_read(&info, info_at, sizeof info);
     if (info.flags & INFO_CMDLINE)
         copy_string(options, OPTIONS_MAX, info.cmdline);
+    boot_set_options(options); /* a failure below obeys `exit` */
     parse_memory(desc, &info);
     parse_modules(desc, &info);
 
