@@ -5,3 +5,5 @@ user-programs += sigma0
 sigma0-c := user/sigma0/main.c
 user-programs += bench
 bench-c := user/bench/main.c
+user-programs += sched
+sched-c := user/demos/sched.c
