@@ -70,8 +70,10 @@ static void check_share(struct check *c, const struct resv *r)
         check_fail(c, "rs%u has %u ticks left of %u", r->obj.id, r->left, whole);
     if (r->flags & RESV_BACKGROUND && !(r->flags & RESV_SOFT))
         check_fail(c, "rs%u is at background level but not soft", r->obj.id);
-    if (r->share && !resv_has_budget(r) && !deadline_is_set(&r->refill))
+    if (r->budget_us && !resv_has_budget(r) && !deadline_is_set(&r->refill))
         check_fail(c, "rs%u is spent and no refill is due", r->obj.id);
+    if (r->flags & RESV_LATE && (!(r->flags & RESV_QUEUED) || deadline_is_set(&r->refill)))
+        check_fail(c, "rs%u is late but does not wait for the CPU", r->obj.id);
     if (r->parent && (!r->back || *r->back != r))
         check_fail(c, "rs%u is not a child of the one it was split from", r->obj.id);
     if (!r->parent && r != boot_root_resv && (r->share || r->child))

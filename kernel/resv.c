@@ -69,7 +69,7 @@ static void set_left(struct resv *r, uint32_t left, bool background)
 /* What is not whole and would not come back otherwise gets a refill. */
 static void need_refill(struct resv *r)
 {
-    if (!r->share || deadline_is_set(&r->refill))
+    if (!r->budget_us || deadline_is_set(&r->refill))
         return;
     if (!resv_has_budget(r) || (!resv_is_round_robin(r) && r->left < resv_budget_ticks(r)))
         deadline_set(&r->refill, clock_now() + clock_from_us(r->period_us));
@@ -92,10 +92,23 @@ static void set_position(struct thread *t, struct resv *r)
     sched_reconsider(t);
 }
 
+/* An unfinished slice is continued first, a fresh one waits its turn. */
 static void go_background(struct resv *r)
 {
     need_refill(r);
-    set_left(r, ticks_u32(RESV_BACKGROUND_SLICE_US), true);
+    set_left(r, ticks_u32(r->slice ? r->slice * RESV_SLICE_UNIT_US : RESV_BACKGROUND_SLICE_US), true);
+    if (this_cpu()->resv == r && !r->slice)
+        this_sched()->tail = true;
+}
+
+static void leave_background(struct resv *r, uint32_t left)
+{
+    if (r->flags & RESV_BACKGROUND) {
+        uint32_t units = (uint32_t)clock_to_us(r->left) / RESV_SLICE_UNIT_US;
+
+        r->slice = (uint8_t)(units < RESV_BACKGROUND_SLICE_US / RESV_SLICE_UNIT_US ? units : 0);
+    }
+    set_left(r, left, false);
 }
 
 /*
@@ -134,7 +147,7 @@ void resv_give_up(struct resv *r)
         sched_dequeue(r);
     if (resv_is_round_robin(r) && !deadline_is_set(&r->refill))
         deadline_set(&r->refill, clock_now() + left); /* its period ends where its slice would have */
-    set_left(r, 0, false);
+    leave_background(r, 0);
     need_refill(r);
     set_position(r->thread, NULL);
 }
@@ -143,8 +156,12 @@ void resv_give_up(struct resv *r)
 
 void resv_window(struct resv *r, uint64_t now)
 {
-    if (!deadline_is_set(&r->refill) && !resv_is_round_robin(r))
-        deadline_set(&r->refill, now + clock_from_us(r->period_us));
+    uint64_t period, start = r->flags & RESV_LATE ? r->refill.when : now;
+
+    if (deadline_is_set(&r->refill) || resv_is_round_robin(r))
+        return;
+    period = clock_from_us(r->period_us);
+    deadline_set(&r->refill, (int64_t)(start + period - now) > 0 ? start + period : now + period);
 }
 
 void resv_spent(struct resv *r, uint64_t over)
@@ -155,7 +172,9 @@ void resv_spent(struct resv *r, uint64_t over)
     r->used_us += (uint32_t)clock_to_us(over);
     this_cpu()->resched = true;
     if (r->flags & RESV_BACKGROUND || (resv_is_round_robin(r) && !deadline_is_set(&r->refill))) {
-        set_left(r, full(r), (r->flags & RESV_BACKGROUND) != 0);
+        r->slice = 0;
+        set_left(r, ticks_u32(r->flags & RESV_BACKGROUND ? RESV_BACKGROUND_SLICE_US : r->budget_us),
+                 (r->flags & RESV_BACKGROUND) != 0);
         this_sched()->tail = true;
         return;
     }
@@ -168,8 +187,8 @@ void resv_spent(struct resv *r, uint64_t over)
 
 /*
  * The position returns to the first reservation when its period starts [G28]; a thread that waits or
- * runs at background level takes whichever comes first.  One that is paying opens its next window where the last
- * one ended, so that lateness does not add up.
+ * runs at background level takes whichever comes first.  One that is paying opens its next window where the
+ * last one ended, so that lateness does not add up.
  */
 void resv_refill_due(struct resv *r)
 {
@@ -177,15 +196,15 @@ void resv_refill_due(struct resv *r)
     struct thread *t = r->thread;
     uint64_t due = r->refill.when;
 
-    deadline_cancel(&r->refill);
-    if (!r->share)
+    if (!r->budget_us)
         return;
     if (cpu->resv == r)
         sched_charge();
-    deadline_cancel(&r->refill); /* if that spent it */
+    deadline_cancel(&r->refill); /* also if that spent it */
+    r->refill.when = due;
     if (r->flags & RESV_QUEUED && r->flags & RESV_BACKGROUND)
         sched_dequeue(r);
-    set_left(r, resv_budget_ticks(r), false);
+    leave_background(r, resv_budget_ticks(r));
     TRACE(REFILL, r->obj.id, t ? t->obj.id : 0, 0);
     if (cpu->resv == r) {
         uint64_t now = clock_now();
@@ -199,6 +218,8 @@ void resv_refill_due(struct resv *r)
         return;
     if (r == t->resv_list || !t->resv || t->resv == r || t->resv->flags & RESV_BACKGROUND)
         set_position(t, r);
+    if (r->flags & RESV_QUEUED)
+        r->flags |= RESV_LATE;
 }
 
 /* ---- association ---- */
@@ -264,7 +285,7 @@ void resv_detach(struct resv *r)
     r->thread = NULL;
     r->thread_next = NULL;
     if (r->flags & RESV_BACKGROUND)
-        set_left(r, 0, false);
+        leave_background(r, 0);
     if (t->resv == r) {
         next = search(next);
         t->resv = NULL;

@@ -11,18 +11,25 @@
 #include "kernel/deadline.h"
 #include "kernel/object.h"
 
-enum resv_flag { RESV_SOFT = 1, RESV_QUEUED = 2 /* in a ready queue */, RESV_BACKGROUND = 4 /* spent but soft: lowest level */ };
+enum resv_flag {
+    RESV_SOFT = 1,
+    RESV_QUEUED = 2,     /* in a ready queue */
+    RESV_BACKGROUND = 4, /* spent but soft: lowest level */
+    RESV_LATE = 8,       /* refilled at refill.when while its thread waited for the CPU, not run since */
+};
 
 #define RESV_SHARE_ONE   (1u << 20)
 #define RESV_BUDGET_MIN  1000u     /* microseconds [G28] */
 #define RESV_BUDGET_MAX  1000000u
 #define RESV_BACKGROUND_SLICE_US 10000u
+#define RESV_SLICE_UNIT_US 50u     /* of resv.slice */
 
 /*
  * A reservation has budget if left > 0 and it is not at background level.  budget == period: its slice
  * comes back the moment it is spent.  budget < period: the first use in a window at time s sets `refill` to
- * s + period, when the budget is whole again.  Nothing else ever gives budget back: a split divides
- * `left`, so splitting and merging in a loop gains no time.
+ * s + period, when the budget is whole again.  For a thread that was waiting for the CPU at that moment s is
+ * the refill before, else the wait would be lost to it for ever.  Nothing else ever gives budget back: a
+ * split divides `left`, so splitting and merging in a loop gains no time.
  *
  * Invariants (SCH group): left <= budget in ticks, or the background slice in ticks with BACKGROUND;
  * a share without budget has a refill due; QUEUED <=> in the ready queue of its level, and then its thread is
@@ -38,7 +45,8 @@ struct resv {
     struct resv *child, *sibling, **back;/* children by split; back = the pointer that points here */
     uint32_t share;                      /* 2^-20ths of the CPU */
     uint32_t budget_us, period_us;
-    uint8_t prio, flags, cpu, spare;
+    uint8_t prio, flags, cpu;
+    uint8_t slice;                       /* left of the background slice when a refill ended it; 0: a fresh one */
     struct deadline refill;              /* kind DEADLINE_REFILL; set while a refill is due */
     uint32_t left;                       /* ticks left of the budget */
     uint32_t used_us;                    /* consumed in earlier windows, wraps */

@@ -69,7 +69,7 @@ void sched_dequeue(struct resv *r)
     struct resv **queue = &s->queue[rank];
 
     ASSERT(r->flags & RESV_QUEUED);
-    r->flags &= (uint8_t)~RESV_QUEUED;
+    r->flags &= (uint8_t)~(RESV_QUEUED | RESV_LATE);
     if (r->queue_next != r) {
         r->queue_next->queue_prev = r->queue_prev;
         r->queue_prev->queue_next = r->queue_next;
@@ -111,7 +111,7 @@ void sched_ready(struct thread *t)
 
     if (!r || r == cpu->resv || r->flags & RESV_QUEUED || t->state != THREAD_READY || t->hardware)
         return;
-    sched_enqueue(r, false);
+    sched_enqueue(r, r->flags & RESV_BACKGROUND && r->slice);
     if (!cpu->resv || resv_rank(r) > resv_rank(cpu->resv))
         cpu->resched = true;
 }
@@ -214,10 +214,10 @@ struct thread *sched_pick(void)
     if (!pays)
         return NULL;
     to->switches += from != to;
-    sched_dequeue(pays);
-    cpu->resv = pays;
     cpu->since = clock_now();
     resv_window(pays, cpu->since);
+    sched_dequeue(pays);
+    cpu->resv = pays;
     sched_arm(cpu->since + pays->left);
     return to;
 }

@@ -2,3 +2,4 @@ unit-tests += test_packet
 unit-tests += test_model
 unit-tests += test_flexpage
 unit-tests += test_sched
+unit-tests += test_map
