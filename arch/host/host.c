@@ -349,11 +349,11 @@ void host_boot(const struct host_config *config)
     ranges[0] = (struct boot_range){ 0, 0x9f000, L4_MEM_RAM };
     ranges[1] = (struct boot_range){ 0xa0000, 0x100000, L4_MEM_DEVICE };
     ranges[2] = (struct boot_range){ 0x100000, memory_size, L4_MEM_RAM };
-    module = (struct boot_module){ 0x200000, make_sigma0(0x200000), "sigma0" };
+    module = (struct boot_module){ 0x3e0000, make_sigma0(0x3e0000), "sigma0" };
     desc = (struct boot_desc){
         .ranges = ranges, .range_count = 3, .modules = &module, .module_count = 1,
         .options = config->options ? config->options : "", .kernel_start = 0x100000,
-        .kernel_end = 0x180000, .kernel_irqs = 1u << 0 | 1u << 2 | 1u << 4,
+        .kernel_end = 0x3e0000, .kernel_irqs = 1u << 0 | 1u << 2 | 1u << 4,
         .superpages = config->superpages,
         .kernel_ports = { { 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0x40, 0x43 }, { 0x3f8, 0x3ff } },
     };

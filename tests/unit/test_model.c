@@ -399,7 +399,7 @@ static void set_up(void)
 {
     struct thread *s0;
 
-    host_boot(&(struct host_config){ .megabytes = 16 });
+    host_boot(&(struct host_config){ .megabytes = 5 });
     s0 = host_run();
     EXPECT(s0 != NULL);
     agent[0] = s0;
@@ -423,7 +423,7 @@ static void set_up(void)
             EXPECT(period != NULL);
             *period = 100000;
         }
-        EXPECT_EQ(call(s0, L4_CAP(res) | L4_SCHED_SPLIT | L4_SYS_SCHEDULE, L4_CAP(L4_S0_RESERVATION), L4_CAP_INVALID, 255u << 24 | L4_SCHED_SOFT, 10000) & 15u, 0);
+        EXPECT_EQ(call(s0, L4_CAP(res) | L4_SCHED_SPLIT | L4_SYS_SCHEDULE, L4_CAP(L4_S0_RESERVATION), L4_CAP_INVALID, 255u << 24 | L4_SCHED_SOFT, 1000) & 15u, 0);
         EXPECT_EQ(call(s0, L4_CAP(res) | L4_SCHED_ASSOCIATE | L4_SYS_SCHEDULE, L4_CAP_INVALID, L4_CAP(th) | 255u, 0, 0) & 15u, 0);
         EXPECT_EQ(call(s0, L4_CAP(th) | L4_XR_SET_IP | L4_XR_HALT_GIVEN | L4_SYS_EXREGS, 0x400000, 0, 0, 0) & 15u, 0);
         agent[i]->tcr[L4_TCR_SNDRES] = KPAGES;
@@ -446,7 +446,7 @@ static void set_up(void)
         unsigned o = object_new(L4_TYPE_MEMORY, 0);
         struct node *n;
 
-        page_phys[i] = 0x00600000u + i * 3 * PAGE_SIZE;
+        page_phys[i] = 0x00410000u + i * 3 * PAGE_SIZE;
         n = mem_lookup(s0->task, page_phys[i]);
         EXPECT(n != NULL && node_size(n) == 12);
         add(0, L4_SPACE_MEM, i, o, 15, -1, 0);
