@@ -662,6 +662,8 @@ static void check_chunks(struct check *c, uint32_t frame)
         unsigned units = tag == UNIT_FREE ? 1 : tag_units(tag), i;
 
         free += tag == UNIT_FREE;
+        if (tag == UNIT_FREE && unit < ((frame_table[frame].use >> 16) & 255u))
+            check_fail(c, "frame %x unit %u is free, but the hint is behind it", frame, unit);
         if (units == 0 || unit + units > PAGE_SIZE / L4_UNIT) {
             check_fail(c, "frame %x unit %u: tag %u cannot stand here", frame, unit, (unsigned)tag);
             return;

@@ -6,7 +6,8 @@
  * tags; their own tags read UNIT_MORE, so a search for free units never finds them.
  *
  * Invariant: the free count in frame.use is the number of UNIT_FREE tags; a chunked frame has at least
- * one unit in use; no frame below kpage.hint is free or has a free unit.
+ * one unit in use; no unit below the frame's hint is free; no frame below kpage.hint is free or has a
+ * free unit.  The hints keep the first fit from looking at what is full again and again.
  */
 #include "kernel/kpage.h"
 
@@ -21,10 +22,16 @@ uint32_t frame_count;
 static uint16_t block_frames[(PHYS_DIRECT_MAX + SUPER_SIZE - 1u) >> SUPER_SHIFT];
 
 #define TAG_WORDS (PAGE_SIZE / L4_UNIT / 8u)
-#define TAG_UNITS_FULL ((unsigned)FRAME_CHUNKED | (L4_UNITS_USABLE << 8))
+#define FRAME_CHUNKED_EMPTY ((uint32_t)FRAME_CHUNKED | L4_UNITS_USABLE << 8 | 2u << 16)
 
 ALWAYS_INLINE unsigned use_kind(uint32_t use) { return use & 15u; }
 ALWAYS_INLINE unsigned use_free(uint32_t use) { return (use >> 8) & 255u; }
+ALWAYS_INLINE unsigned use_hint(uint32_t use) { return (use >> 16) & 255u; }
+ALWAYS_INLINE uint32_t use_set_hint(uint32_t use, unsigned unit)
+{
+    return (use & 0xffffu) | unit << 16;
+}
+ALWAYS_INLINE unsigned units_of(unsigned size) { return (size + L4_UNIT - 1u) / L4_UNIT; }
 
 /* ---- marks ---- */
 
@@ -92,12 +99,12 @@ static void tags_fill(uint32_t *tags, unsigned unit, unsigned count, uint32_t pa
     }
 }
 
-/* The first run of `want` free units, or 0. */
-static unsigned tags_find(const uint32_t *tags, unsigned want)
+/* The first run of `want` free units at or behind the word of unit `from`, or 0. */
+ALWAYS_INLINE unsigned tags_find(const uint32_t *tags, unsigned from, unsigned want)
 {
     unsigned run = 0;
 
-    for (unsigned w = 0; w < TAG_WORDS; w++) {
+    for (unsigned w = from >> 3; w < TAG_WORDS; w++) {
         uint32_t v = tags[w];
         /* The lowest set bit marks the lowest nibble that is zero; higher ones may be wrong. */
         uint32_t zero = (v - 0x11111111u) & ~v & 0x88888888u;
@@ -126,57 +133,65 @@ static unsigned tags_find(const uint32_t *tags, unsigned want)
 
 /* ---- inside one kernel page ---- */
 
-static void *frame_take_units(uint32_t frame, unsigned unit, unsigned units, enum unit_tag tag)
+/* Mark a free run as used, and clear it. */
+ALWAYS_INLINE void *frame_take_units(struct frame *f, char *page, unsigned unit, unsigned units,
+                              enum unit_tag tag)
 {
-    char *page = phys_to_virt(frame << PAGE_SHIFT);
     uint32_t *tags = (uint32_t *)(void *)page;
+    void *object = page + unit * L4_UNIT;
+    /* A single unit is the first free one; a longer run may have left smaller holes behind. */
+    unsigned hint = units == 1 || unit == use_hint(f->use) ? unit + units : use_hint(f->use);
 
-    if (units > 1)
-        tags_fill(tags, unit + 1u, units - 1u, 0x11111111u * UNIT_MORE);
+    f->use = use_set_hint(f->use - (units << 8), hint);
     tags[unit >> 3] |= (uint32_t)tag << ((unit & 7u) * 4u);
-    frame_table[frame].use -= units << 8;
-    return page + unit * L4_UNIT;
+    if (LIKELY(units == 1)) {
+        __builtin_memset(object, 0, L4_UNIT); /* eight stores, no call */
+    } else {
+        tags_fill(tags, unit + 1u, units - 1u, 0x11111111u * UNIT_MORE);
+        memset(object, 0, units * L4_UNIT);
+    }
+    return object;
+}
+
+ALWAYS_INLINE void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
+{
+    char *page = phys_to_virt(kp->base), *empty_page = NULL;
+    struct frame *f = &frame_table[kp->base >> PAGE_SHIFT], *empty = NULL;
+
+    for (unsigned i = kp->hint; i < kp->frames; i++) {
+        uint32_t use = f[i].use;
+
+        if (use_kind(use) == FRAME_CHUNKED && use_free(use) != 0) {
+            if (use_free(use) >= units) {
+                char *here = page + (i << PAGE_SHIFT);
+                unsigned unit = tags_find((const uint32_t *)(void *)here, use_hint(use), units);
+
+                if (unit)
+                    return frame_take_units(&f[i], here, unit, units, tag);
+            }
+        } else if (use_kind(use) == FRAME_FREE) {
+            if (!empty) {
+                empty = &f[i];
+                empty_page = page + (i << PAGE_SHIFT);
+            }
+        } else if (i == kp->hint) {
+            kp->hint++;
+        }
+    }
+    if (!empty || units > L4_UNITS_USABLE)
+        return NULL;
+    memset(empty_page, 0, 2u * L4_UNIT);
+    *(uint32_t *)(void *)empty_page = UNIT_MORE | UNIT_MORE << 4;
+    empty->use = FRAME_CHUNKED_EMPTY;
+    return frame_take_units(empty, empty_page, 2, units, tag);
 }
 
 void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag)
 {
-    unsigned units = (size + L4_UNIT - 1u) / L4_UNIT;
-    uint32_t base = kp->base >> PAGE_SHIFT, end = base + kp->frames, empty = 0;
-    bool have_empty = false;
-    void *object = NULL;
-
-    for (uint32_t frame = base + kp->hint; frame < end; frame++) {
-        uint32_t use = frame_table[frame].use;
-
-        if (use_kind(use) == FRAME_CHUNKED && use_free(use) != 0) {
-            if (use_free(use) >= units) {
-                unsigned unit = tags_find(phys_to_virt(frame << PAGE_SHIFT), units);
-
-                if (unit) {
-                    object = frame_take_units(frame, unit, units, tag);
-                    break;
-                }
-            }
-        } else if (use_kind(use) == FRAME_FREE) {
-            if (!have_empty) {
-                have_empty = true;
-                empty = frame;
-            }
-        } else if (frame == base + kp->hint) {
-            kp->hint++;
-        }
-    }
-    if (!object && have_empty && units <= L4_UNITS_USABLE) {
-        uint32_t *tags = phys_to_virt(empty << PAGE_SHIFT);
-
-        memset(tags, 0, 2u * L4_UNIT);
-        tags[0] = UNIT_MORE | UNIT_MORE << 4;
-        frame_table[empty].use = TAG_UNITS_FULL;
-        object = frame_take_units(empty, 2, units, tag);
-    }
-    if (object)
-        memset(object, 0, units * L4_UNIT);
-    return object;
+    /* Mapping nodes, by far the most frequent, are one unit: let the compiler see that. */
+    if (LIKELY(size <= L4_UNIT))
+        return alloc_units(kp, 1, tag);
+    return alloc_units(kp, units_of(size), tag);
 }
 
 void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owner)
@@ -199,9 +214,10 @@ void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owne
     return NULL;
 }
 
-static void frame_has_room(uint32_t frame)
+/* Frame f, number `frame`, has room again. */
+static void frame_has_room(const struct frame *f, uint32_t frame)
 {
-    struct kpage *kp = (struct kpage *)(uintptr_t)frame_table[frame].kp;
+    struct kpage *kp = (struct kpage *)(uintptr_t)f->kp;
     uint32_t index = frame - (kp->base >> PAGE_SHIFT);
 
     if (index < kp->hint)
@@ -211,18 +227,21 @@ static void frame_has_room(uint32_t frame)
 void kmem_free(void *object, unsigned size)
 {
     paddr_t phys = virt_to_phys(object);
-    uint32_t frame = phys >> PAGE_SHIFT;
-    unsigned unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT, units = (size + L4_UNIT - 1u) / L4_UNIT;
+    uint32_t frame = phys >> PAGE_SHIFT, use;
+    unsigned unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT, units = units_of(size);
     struct frame *f = &frame_table[frame];
-    uint32_t *tags = phys_to_virt(frame << PAGE_SHIFT);
+    uint32_t *tags = phys_to_virt(round_down(phys, PAGE_SIZE));
 
-    ASSERT(frame < frame_count && f->kp > FRAME_DEVICE && use_kind(f->use) == FRAME_CHUNKED);
-    ASSERT(unit >= 2 && unit + units <= PAGE_SIZE / L4_UNIT && unit_tag_get(tags, unit) > UNIT_MORE);
-    tags_fill(tags, unit, units, 0);
-    f->use += units << 8;
-    if (use_free(f->use) == L4_UNITS_USABLE)
-        f->use = FRAME_FREE;
-    frame_has_room(frame);
+    ASSERT(use_kind(f->use) == FRAME_CHUNKED && unit_tag_get(tags, unit) > UNIT_MORE);
+    if (LIKELY(units == 1))
+        tags[unit >> 3] &= ~(15u << ((unit & 7u) * 4u));
+    else
+        tags_fill(tags, unit, units, 0);
+    use = f->use + (units << 8);
+    if (unit < use_hint(use))
+        use = use_set_hint(use, unit);
+    f->use = use_free(use) == L4_UNITS_USABLE ? FRAME_FREE : use;
+    frame_has_room(f, frame);
 }
 
 void kmem_free_page(void *page)
@@ -230,17 +249,16 @@ void kmem_free_page(void *page)
     uint32_t frame = virt_to_phys(page) >> PAGE_SHIFT;
     struct frame *f = &frame_table[frame];
 
-    ASSERT(frame < frame_count && f->kp > FRAME_DEVICE);
-    ASSERT(use_kind(f->use) != FRAME_CHUNKED && use_kind(f->use) != FRAME_FREE);
+    ASSERT(f->kp > FRAME_DEVICE && use_kind(f->use) != FRAME_CHUNKED && use_kind(f->use) != FRAME_FREE);
     f->use = FRAME_FREE;
-    frame_has_room(frame);
+    frame_has_room(f, frame);
 }
 
 /* ---- by name: kernel pages of a flexpage in ascending order ---- */
 
 struct kres_walk { struct node **slot, **end; };
 
-static struct kres_walk kres_begin(const struct kres *res)
+ALWAYS_INLINE struct kres_walk kres_begin(const struct kres *res)
 {
     struct kres_walk w = { NULL, NULL };
     uint32_t fpage = res->fpage, size = (fpage >> 4) & 63u, base = fpage & 0xfffff000u;
@@ -259,7 +277,7 @@ static struct kres_walk kres_begin(const struct kres *res)
     return w;
 }
 
-static struct kpage *kres_next(struct kres_walk *w)
+ALWAYS_INLINE struct kpage *kres_next(struct kres_walk *w)
 {
     while (w->slot != w->end) {
         const struct node *n = *w->slot++;

@@ -24,7 +24,8 @@ enum frame_use {
 #define FRAME_DEVICE 2u /* kp: not RAM */
 
 /* kp: one of the three above, or the struct kpage that owns the frame.
- * use: [3:0] frame_use; whole-page: [31:5] the owning task; chunked: [15:8] free units (0..126). */
+ * use: [3:0] frame_use; whole-page: [31:5] the owning task; chunked: [15:8] free units (0..126),
+ * [23:16] no unit below this one is free. */
 struct frame { uint32_t kp, use; };
 
 extern struct frame *frame_table; /* index = phys >> 12, below frame_count */

@@ -38,36 +38,34 @@ void mapdb_insert(struct node *parent, struct node *child)
     next->prev = child;
 }
 
-void mapdb_unlink(struct node *leaf)
+ALWAYS_INLINE void unlink_leaf(struct node *leaf)
 {
-    ASSERT(!(leaf->flags & NODE_ROOT));
-    ASSERT(!node_has_children(leaf));
+    struct node *next = leaf->next, *prev = leaf->prev;
 
+    ASSERT(!(leaf->flags & NODE_ROOT) && next->depth <= leaf->depth);
     if (UNLIKELY(leaf->flags & NODE_CURSOR))
         revoke_forget(leaf);
-    leaf->prev->next = leaf->next;
-    leaf->next->prev = leaf->prev;
+    prev->next = next;
+    next->prev = prev;
     leaf->next = NULL; /* a later use of the dead node must not go unnoticed */
-    leaf->prev = NULL;
+}
+
+void mapdb_unlink(struct node *leaf)
+{
+    unlink_leaf(leaf);
 }
 
 void mapdb_drop(struct node *leaf)
 {
     if (leaf->task) {
-        mapdb_trace_unmap(leaf);
+        MAPDB_TRACE_UNMAP(leaf);
         space_leave(leaf);
     }
     /* A connector holds the reference bits of what was below it: they go on upward. [G27] */
     leaf->parent->flags |= leaf->flags & (NODE_REF_R | NODE_REF_W);
-    mapdb_unlink(leaf);
+    unlink_leaf(leaf);
     if (!(leaf->flags & NODE_STATIC))
         kmem_free(leaf, L4_SIZE_NODE);
-}
-
-void mapdb_trace_unmap(const struct node *n)
-{
-    /* Objects are recorded by id, memory and ports by address. */
-    TRACE(UNMAP, node_space(n) == L4_SPACE_CAP ? node_kobj(n)->id : n->obj, n->task->obj.id, n->name);
 }
 
 bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last)

@@ -24,7 +24,10 @@ void mapdb_unlink(struct node *leaf);
 
 /* Take a leaf out of its name (if it has one) and its tree, and free it.  Reference bits go up. */
 void mapdb_drop(struct node *leaf);
-void mapdb_trace_unmap(const struct node *n); /* trace record: n loses its name */
+/* Trace record: n loses its name.  Objects are recorded by id, memory and ports by address. */
+#define MAPDB_TRACE_UNMAP(n)                                                          \
+    TRACE(UNMAP, node_space(n) == L4_SPACE_CAP ? node_kobj(n)->id : (n)->obj,         \
+          (n)->task->obj.id, (n)->name)
 
 enum revoke_how {
     REVOKE_SELF = 1,    /* the node itself too (flush) */
@@ -37,12 +40,12 @@ enum revoke_how {
  * One revocation under way: kept in a thread, in the reaper, or on the debugger's stack (QUERY only).
  *
  * Pass 1 goes forward: every selected node loses `mask`; one that has nothing left leaves its name at
- * once and stays as a connector.  Pass 2 goes backward: connectors that are leaves are unlinked, and
- * so are the connectors above that become leaves.  A node is selected if it, or the child of `root`
- * above it, overlaps [lo, hi) in object addresses.
+ * once, and the tree if it is a leaf; else it stays as a connector.  Pass 2 goes backward: connectors
+ * that are leaves are unlinked, and so are the connectors above that become leaves.  A node is
+ * selected if it, or the child of `root` above it, overlaps [lo, last] in object addresses.
  *
- * Invariant: an active (not QUERY) revocation is on the list of active ones, and root, cursor carry
- * NODE_CURSOR.  mapdb_unlink() keeps both valid: root becomes NULL when it is unlinked by others.
+ * Invariant: a revocation (not QUERY) that was preempted is on the list of active ones, and root, cursor
+ * carry NODE_CURSOR.  mapdb_unlink() keeps both valid: root becomes NULL when it is unlinked by others.
  */
 struct revoke {
     struct revoke *next;      /* list of active revocations */
@@ -51,7 +54,8 @@ struct revoke {
     uint8_t mask, how, pass, selected;
     uint8_t refs;             /* out: reference bits collected and reset, as L4_R | L4_W [G27] */
     bool active;
-    bool emptied;             /* pass 1 met a node without rights: pass 2 has work */
+    bool emptied;             /* pass 1 left connectors: pass 2 has work */
+    bool listed;              /* on revoke_active: was preempted */
     void (*visit)(struct revoke *rv, struct node *n);
     void *arg;
 };
@@ -61,6 +65,8 @@ struct revoke {
  * [M 2.5.1], and a mask that is not 0 takes the rights from its whole subtree, whatever lo and last
  * say: mappings are never split [G26].  mask 0 without SUSPEND only collects reference bits; then lo
  * and last count with SELF, too.  rv->active is false before (QUERY: rv may be fresh stack memory).
+ * The first revoke_step() follows at once: until then nobody tells rv of nodes that vanish.
+ * SUSPEND goes alone.
  *
  * The collected bits are those of derived mappings (hardware and sticky), of vanished ones (the
  * root's sticky bits), and with SELF the root's own.

@@ -3,17 +3,20 @@
  * Revocation: rights go in a first pass forward, nodes in a second pass backward.
  *
  *   pass 1   from the node behind the root to the end of its run: selected nodes lose the mask.  One
- *            that has nothing left gives up its name and stays as a connector.
- *   pass 2   from the end of the run back to the root: connectors that are leaves are unlinked.
- *            Going backward meets every child before its parent, so one sweep is enough.
+ *            that has nothing left gives up its name.  If it is a leaf it is unlinked at once, else it
+ *            stays as a connector.
+ *   pass 2   only if connectors were seen: from the end of the run back to the root those that are
+ *            leaves now are unlinked.  Going backward meets every child before its parent, so one
+ *            sweep is enough.
  *   pass 3   upward from the root: it, and connectors above it that became leaves by that.
  *
- * Only leaves are unlinked.  Removing inner nodes front to back would let a node that still carries
+ * Only leaves are ever unlinked.  Removing inner nodes front to back would let a node that still carries
  * rights slide below a stranger as soon as two revocations overlap or one is cancelled.  [G40]
  *
- * Invariant: between two calls of revoke_step() an active revocation stands on revoke_active and the
- * nodes that its root and cursor point to carry NODE_CURSOR.  Inside a step the cursor is a local
- * variable and rv->cursor is NULL, so only the cursors of others need looking after.
+ * Invariant: at a preemption point an active revocation stands on revoke_active and the nodes that its
+ * root and cursor point to carry NODE_CURSOR.  Inside a step the cursor is a local variable and
+ * rv->cursor is NULL, so only the cursors of others need looking after.  One that is over before its
+ * first preemption point, as nearly all are, is never listed.
  */
 #include "kernel/kpage.h"
 #include "kernel/mapdb.h"
@@ -24,7 +27,7 @@
 struct revoke *revoke_active;
 bool revoke_was_cancelled;
 
-#define REVOKE_WORK 16u /* between preemption points: a node of pass 1 counts 1, of pass 2 and 3 2 [G42] */
+#define REVOKE_WORK 16u /* between preemption points: a node counts 1, and 2 if it is unlinked [G42] */
 
 /* The node is no longer pointed at by one revocation; by another perhaps. */
 static void cursor_unmark(struct node *n)
@@ -70,8 +73,16 @@ void revoke_forget(struct node *n)
     n->flags &= (uint8_t)~NODE_CURSOR;
 }
 
-/* Off the list of active ones; the structure may be used again. */
-static void revoke_end(struct revoke *rv)
+/* About to be preempted for the first time: from now on it must be told what is unlinked. */
+static void revoke_list(struct revoke *rv)
+{
+    rv->listed = true;
+    rv->next = revoke_active;
+    revoke_active = rv;
+    rv->root->flags |= NODE_CURSOR;
+}
+
+static void revoke_unlist(struct revoke *rv)
 {
     struct revoke **link = &revoke_active;
     struct node *root = rv->root;
@@ -80,11 +91,20 @@ static void revoke_end(struct revoke *rv)
         link = &(*link)->next;
     *link = rv->next;
     rv->next = NULL;
-    rv->active = false;
+    rv->listed = false;
     rv->root = NULL;
     if (root)
         cursor_unmark(root);
     cursor_take(rv);
+}
+
+/* The structure may be used again. */
+ALWAYS_INLINE enum step revoke_over(struct revoke *rv)
+{
+    if (UNLIKELY(rv->listed))
+        revoke_unlist(rv);
+    rv->active = false;
+    return STEP_DONE;
 }
 
 /* The capability lost `convert`: what was made of the page dies, and nobody waits for it. [M 2.5] */
@@ -113,32 +133,30 @@ static void revoke_refs(struct revoke *rv, struct node *n, uint32_t refs)
         n->parent->flags |= node_ref_flags(refs);
 }
 
-/* Pass 1 at one selected node.  keep_slot: the root of a flush, which others must find again. */
-static void revoke_node(struct revoke *rv, struct node *n, bool keep_slot)
+/* Pass 1 at one selected node that loses all it has: out of its name.  It may be a connector already. */
+static void revoke_empty(struct revoke *rv, struct node *n)
 {
-    uint32_t old = node_rights(n), rights = old & ~rv->mask;
+    if (LIKELY(n->task)) {
+        MAPDB_TRACE_UNMAP(n);
+        revoke_refs(rv, n, space_take(n));
+    } else if (!(rv->how & REVOKE_KEEP)) {
+        rv->refs |= (uint8_t)space_refs(n, true);
+    }
+}
 
-    if (UNLIKELY(rv->how & REVOKE_SUSPEND)) {
-        if (n->task)
-            space_suspend(n, rv->lo, rv->last);
-        return;
-    }
-    if (UNLIKELY((n->flags & NODE_CONVERTER) && !(rights & L4_T)))
-        revoke_conversions(n);
-    if (rights == 0 && !keep_slot) {
-        rv->emptied = true;
-        if (n->task) {
-            mapdb_trace_unmap(n);
-            revoke_refs(rv, n, space_take(n));
-        } else if (!(rv->how & REVOKE_KEEP)) {
-            rv->refs |= (uint8_t)space_refs(n, true);
-        }
-        return;
-    }
+/* Pass 1 at one selected node that keeps something, or its name at least. */
+static void revoke_weaken(struct revoke *rv, struct node *n, uint32_t rights)
+{
     if (!(rv->how & REVOKE_KEEP) && node_space(n) == L4_SPACE_MEM)
         rv->refs |= (uint8_t)space_refs(n, true);
-    if (rights != old)
+    if (rights != node_rights(n))
         space_set_rights(n, rights);
+}
+
+ALWAYS_INLINE void revoke_check_conversions(struct node *n, uint32_t rights)
+{
+    if (UNLIKELY((n->flags & NODE_CONVERTER) && !(rights & L4_T)))
+        revoke_conversions(n);
 }
 
 void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last, uint32_t mask,
@@ -156,21 +174,20 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
     rv->selected = 0;
     rv->refs = 0;
     rv->emptied = false;
+    rv->listed = false;
     rv->active = true;
     if (how & REVOKE_QUERY)
         return;
-
-    rv->next = revoke_active;
-    revoke_active = rv;
-    root->flags |= NODE_CURSOR;
-
     if (how & REVOKE_SELF) {
         /* A mapping is never split: who loses a right loses it in the whole page. [G26] */
         if (mask) {
             rv->lo = 0;
             rv->last = 0xffffffffu;
         }
-        revoke_node(rv, root, true);
+        uint32_t rights = node_rights(root) & ~mask;
+
+        revoke_check_conversions(root, rights);
+        revoke_weaken(rv, root, rights); /* to nothing perhaps: others must find the name still */
     } else if (!(how & (REVOKE_SUSPEND | REVOKE_KEEP)) && node_space(root) == L4_SPACE_MEM) {
         /* The root's sticky bits tell of vanished mappings derived from it.  They do not say where: a
          * question about a part of the page reports them and leaves them. */
@@ -196,21 +213,53 @@ static void revoke_query(struct revoke *rv)
     rv->active = false;
 }
 
-/* One stretch of pass 1 from c; the first node that was not visited. */
-static struct node *revoke_pass1(struct revoke *rv, struct node *c, unsigned *work)
+static void spend(unsigned *work, unsigned cost)
 {
-    unsigned depth = rv->root->depth;
+    *work = *work > cost ? *work - cost : 0;
+}
 
-    for (; *work && c->depth > depth; *work -= 1, c = c->next) {
+/* Pass 1 at one selected node.  True: it is gone from the tree. */
+ALWAYS_INLINE bool revoke_node(struct revoke *rv, struct node *c)
+{
+    uint32_t rights = node_rights(c) & ~(uint32_t)rv->mask;
+
+    if (UNLIKELY(rv->how & REVOKE_SUSPEND)) {
+        space_suspend(c, rv->lo, rv->last);
+        return false;
+    }
+    revoke_check_conversions(c, rights);
+    if (rights) {
+        revoke_weaken(rv, c, rights);
+        return false;
+    }
+    revoke_empty(rv, c);
+    if (node_has_children(c)) {
+        rv->emptied = true;
+        return false;
+    }
+    mapdb_drop(c);
+    return true;
+}
+
+/* One stretch of pass 1 from c; the first node that was not visited. */
+ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, unsigned depth,
+                                        unsigned *work)
+{
+    while (c->depth > depth && *work) {
+        struct node *next = c->next;
+
+        *work -= 1;
         if (c->depth == depth + 1u)
-            rv->selected = node_overlaps(c, rv->lo, rv->last);
-        if (rv->selected)
-            revoke_node(rv, c, false);
+            rv->selected = c->obj <= rv->last && node_last(c) >= rv->lo;
+        if (rv->selected && revoke_node(rv, c) && *work)
+            *work -= 1;
+        c = next;
     }
     return c;
 }
 
-static struct node *revoke_pass2(struct revoke *rv, struct node *c, unsigned *work)
+/* One stretch of pass 2 from c; the root when it is over. */
+static struct node *revoke_pass2(const struct revoke *rv, struct node *c, unsigned *work)
 {
     while (*work && c != rv->root) {
         struct node *prev = c->prev;
@@ -218,7 +267,7 @@ static struct node *revoke_pass2(struct revoke *rv, struct node *c, unsigned *wo
         if (node_rights(c) == 0 && !node_has_children(c))
             mapdb_drop(c);
         c = prev;
-        *work = *work > 2 ? *work - 2 : 0;
+        spend(work, 2);
     }
     return c;
 }
@@ -233,80 +282,81 @@ static struct node *revoke_pass3(struct node *n, unsigned *work)
             return n;
         mapdb_drop(n);
         n = parent;
-        *work = *work > 2 ? *work - 2 : 0;
+        spend(work, 2);
     }
     return NULL;
 }
 
-/* Pass 2 reached the root.  True: go on with pass 3. */
-static bool revoke_root_done(const struct revoke *rv)
+/* The root has no right left, and the passes over its subtree are done.  True: go on with pass 3. */
+static bool revoke_root_empty(const struct revoke *rv, struct node *root)
 {
-    struct node *root = rv->root;
-
-    if (node_rights(root) != 0)
-        return false;
-    if (root->flags & NODE_ROOT) {
-        /* The creator's last right: destruction.  The name stays until the object is gone. [M 2.5.1] */
-        if ((rv->how & REVOKE_SELF) && root->task)
-            reap_push(node_kobj(root));
-        return false;
-    }
-    return true;
+    if (!(root->flags & NODE_ROOT))
+        return true;
+    /* The creator's last right: destruction.  The name stays until the object is gone. [M 2.5.1] */
+    if ((rv->how & REVOKE_SELF) && root->task)
+        reap_push(node_kobj(root));
+    return false;
 }
 
 enum step revoke_step(struct revoke *rv)
 {
-    if (!rv->active)
+    struct node *root = rv->root, *c;
+
+    if (UNLIKELY(!rv->active))
         return STEP_DONE;
-    if (rv->how & REVOKE_QUERY) {
+    if (UNLIKELY(rv->how & REVOKE_QUERY)) {
         revoke_query(rv);
         return STEP_DONE;
     }
-    for (;;) {
+    for (;; root = rv->root) {
         unsigned work = REVOKE_WORK;
-        enum preempt_id where = PREEMPT_DELETE;
-        struct node *root = rv->root, *c;
 
-        if (!root) { /* somebody above was faster */
-            revoke_end(rv);
-            return STEP_DONE;
+        if (UNLIKELY(rv->listed)) {
+            if (!root) /* somebody above was faster */
+                return revoke_over(rv);
+            c = cursor_take(rv);
+        } else {
+            c = root->next;
         }
-        c = cursor_take(rv);
         if (rv->pass == 1) {
-            where = rv->how & REVOKE_SUSPEND ? PREEMPT_SUSPEND : PREEMPT_REVOKE;
-            c = revoke_pass1(rv, c ? c : root->next, &work);
-            if (c->depth <= root->depth) {
-                if (rv->mask == 0 || (rv->how & REVOKE_SUSPEND)) {
-                    revoke_end(rv);
-                    return STEP_DONE;
+            unsigned depth = root->depth;
+
+            c = revoke_pass1(rv, c, depth, &work);
+            if (LIKELY(c->depth <= depth)) {
+                if (UNLIKELY(rv->emptied)) {
+                    rv->pass = 2;
+                    c = c->prev;
+                } else if (LIKELY(node_rights(root)) || !rv->mask || !revoke_root_empty(rv, root)) {
+                    return revoke_over(rv);
+                } else {
+                    rv->pass = 3;
                 }
-                rv->pass = 2;
-                c = rv->emptied ? c->prev : root;
             }
         }
         if (rv->pass == 2 && work) {
             c = revoke_pass2(rv, c, &work);
             if (c == root) {
-                if (!revoke_root_done(rv)) {
-                    revoke_end(rv);
-                    return STEP_DONE;
-                }
+                if (node_rights(root) || !revoke_root_empty(rv, root))
+                    return revoke_over(rv);
                 rv->pass = 3;
             }
         }
         if (rv->pass == 3 && work) {
             /* Let go of the root before it is unlinked: the cursors of others move, ours is `c`. */
             rv->root = NULL;
-            cursor_unmark(root);
+            if (rv->listed)
+                cursor_unmark(root);
             c = revoke_pass3(root, &work);
-            if (!c) {
-                revoke_end(rv);
-                return STEP_DONE;
-            }
+            if (!c)
+                return revoke_over(rv);
             rv->root = c;
+            c->flags |= rv->listed ? NODE_CURSOR : 0;
         }
+        if (!rv->listed)
+            revoke_list(rv);
         cursor_store(rv, c);
-        if (preempt_point(where))
+        if (preempt_point(rv->how & REVOKE_SUSPEND ? PREEMPT_SUSPEND
+                          : rv->pass == 1 ? PREEMPT_REVOKE : PREEMPT_DELETE))
             return STEP_PREEMPTED;
     }
 }
@@ -319,7 +369,6 @@ void revoke_cancel(struct revoke *rv)
         /* From now on a child may have more rights than its parent, until somebody restarts. [G40] */
         if (rv->mask && !(rv->how & REVOKE_KEEP))
             revoke_was_cancelled = true;
-        revoke_end(rv);
     }
-    rv->active = false;
+    revoke_over(rv);
 }
