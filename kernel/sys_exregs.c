@@ -99,10 +99,8 @@ static void perform_set(struct thread *t, uint32_t ops, uint32_t ip, uint32_t sp
         f->eip = ip;
     if (ops & L4_XR_SET_SP)
         f->esp = sp;
-    if (ops & L4_XR_SET_FLAGS) {
+    if (ops & L4_XR_SET_FLAGS)
         f->eflags = (flags & L4_USER_EFLAGS) | EFLAGS_IF | 2u;
-        t->step_trap = false;
-    }
     if (ops & XR_SET_FRAME)
         t->fast_exit = false;
     if (ops & L4_XR_SET_USER)

@@ -99,7 +99,6 @@ struct thread {
     bool msg_in;                   /* W5.. of this call are in msg already */
     bool syscall;                  /* in a system call (frame.eax is its W0), not in a user-mode trap */
     uint8_t irq_line, irq_state;   /* hardware threads: irq.c */
-    bool step_trap;                /* user had TF at sysenter */
     bool debug_halt;               /* stopped by GDB or kdb: not picked by the scheduler */
     thread_cont *cont;             /* run instead of returning to user code; NULL: return */
     thread_cont *outer;            /* nested: what `cont` becomes when the kernel-made IPC is over */

@@ -61,6 +61,7 @@ static bool accept(unsigned irq)
     return false;
 }
 
+/* regs NULL: the current thread's frame. */
 static void serial_interrupt(unsigned irq, unsigned line, struct debug_regs *regs)
 {
     i8259_eoi(irq);
@@ -97,26 +98,10 @@ static void frame_from_regs(struct user_frame *f, const struct debug_regs *regs)
 
 /* ---- user mode ---- */
 
-/* Selectors and forbidden flags are put right on the way out. */
-static void user_serial(struct thread *t, unsigned irq, unsigned line)
-{
-    struct debug_regs regs;
-
-    regs_from_frame(&regs, &t->frame, true);
-    serial_interrupt(irq, line, &regs);
-    frame_from_regs(&t->frame, &regs);
-    t->frame.esp = regs.esp;
-}
-
+/* The debugger sees and changes t's frame; forbidden flags are put right on the way out. */
 static void user_debug(struct thread *t, enum debug_reason reason)
 {
-    struct debug_regs regs;
-
-    regs_from_frame(&regs, &t->frame, true);
-    bool handled = debug_enter(reason, &regs, NULL);
-    frame_from_regs(&t->frame, &regs);
-    t->frame.esp = regs.esp;
-    if (!handled)
+    if (!debug_enter(reason, NULL, NULL))
         fault_exception(t, t->frame.vector, 0, 0);
 }
 
@@ -153,7 +138,7 @@ void trap_user(struct thread *t)
         if (!accept(irq))
             return;
         if (line >= 0)
-            user_serial(t, irq, (unsigned)line);
+            serial_interrupt(irq, (unsigned)line, NULL);
         else
             interrupt(irq);
         return;
