@@ -9,6 +9,7 @@
 #include "kernel/boot.h"
 #include "kernel/check.h"
 #include "kernel/cpu.h"
+#include "kernel/lib/string.h"
 #include "kernel/mapdb.h"
 #include "kernel/reap.h"
 #include "kernel/task.h"
@@ -596,6 +597,28 @@ static bool bitmap_open(const struct task *task, uint32_t port)
     return !(task->io_bitmap[port >> 15][(port & 0x7fffu) >> 3] & (1u << (port & 7u)));
 }
 
+/* The first port in [port, end) whose bit is not `open`, or end; whole words at a time. */
+static uint32_t wrong_port(const struct task *task, uint32_t port, uint32_t end, bool open)
+{
+    const uint32_t good = open ? 0 : 0xffffffffu;
+
+    while (port < end) {
+        if (!(port & 31u) && end - port >= 32u) {
+            uint32_t word;
+
+            memcpy(&word, &task->io_bitmap[port >> 15][(port & 0x7fffu) >> 3], sizeof word);
+            if (word == good) {
+                port += 32;
+                continue;
+            }
+        }
+        if (bitmap_open(task, port) != open)
+            return port;
+        port++;
+    }
+    return end;
+}
+
 CHECK_RULE(io_bitmap, "IO-1", "IO", "a port's bit is clear exactly if a node of the task allows in and out there")
 {
     for (struct task *task = task_next(NULL); task; task = task_next(task)) {
@@ -615,15 +638,17 @@ CHECK_RULE(io_bitmap, "IO-1", "IO", "a port's bit is clear exactly if a node of 
                 check_fail(c, "tk%u: the IO list is wrong behind port %x", task->obj.id, port);
                 break;
             }
-            for (; port < end; port++)
-                if (bitmap_open(task, port))
-                    check_fail(c, "tk%u: port %x is open without a node", task->obj.id, port);
+            port = wrong_port(task, port, end, false);
+            if (port < end)
+                check_fail(c, "tk%u: port %x is open without a node", task->obj.id, port);
             if (!n)
                 break;
-            end = (node_last(n) >> L4_NAME_SHIFT) + 1u;
-            for (; port < end && port < 0x10000u; port++)
-                if (bitmap_open(task, port) != ((node_rights(n) & (L4_R | L4_W)) == (L4_R | L4_W)))
-                    check_fail(c, "tk%u: the bit of port %x is not what the node says", task->obj.id, port);
+            port = end;
+            end = min_u32((node_last(n) >> L4_NAME_SHIFT) + 1u, 0x10000u);
+            port = wrong_port(task, port, end, (node_rights(n) & (L4_R | L4_W)) == (L4_R | L4_W));
+            if (port < end)
+                check_fail(c, "tk%u: the bit of port %x is not what the node says", task->obj.id, port);
+            port = end;
         }
     }
 }
