@@ -21,6 +21,7 @@ _start:
     xor ebp, ebp
     cmp eax, BOOT_MAGIC
     jne .wrong
+    push ebx
     call l4_init
     push ebx
     call main

@@ -5,10 +5,11 @@
 void (*l4_call)(struct l4_words *words) = l4_call_int;
 bool l4_has_sysenter;
 
-void l4_init(void);
+void l4_init(const struct l4_bootinfo *boot);
 
 #define EFLAGS_ID 0x200000u
 #define CPUID_SEP (1u << 11)
+#define COM1_IRQ  4u
 
 static bool eflags_id_toggles(void)
 {
@@ -49,10 +50,13 @@ static bool detect_sysenter(void)
 }
 
 /* Before main(). */
-void l4_init(void)
+void l4_init(const struct l4_bootinfo *boot)
 {
     l4_has_sysenter = detect_sysenter();
     l4_call = l4_has_sysenter ? l4_call_sysenter : l4_call_int;
+    /* A kernel that keeps COM1's interrupt keeps its ports, too. */
+    l4_console_ports = !(boot->kernel_irqs & 1u << COM1_IRQ) &&
+                       L4_ERR_BASE(l4_debug_puts("", 0)) == L4_NOSYS;
 }
 
 uint32_t l4_call5(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w4, uint32_t out[5])

@@ -165,7 +165,7 @@ static void give_caps(const struct l4_child *c)
     l4_must(l4_tcr_write(l4_child_thread(c), L4_TCR_FAULT_RCV, L4_CAP(MY_REPLY)), "set fault handler");
 }
 
-static void demo(const struct l4_bootinfo *boot, uint32_t rounds, bool ports)
+static void demo(const struct l4_bootinfo *boot, uint32_t rounds)
 {
     static const struct l4_time player = { L4_CAP(L4_S0_RESERVATION), PLAYER_PRIO, L4_SCHED_SOFT, 1500, 10000 };
     static const struct l4_time server = { L4_CAP(L4_S0_RESERVATION), PAGER_PRIO, L4_SCHED_SOFT, 1500, 10000 };
@@ -188,7 +188,7 @@ static void demo(const struct l4_bootinfo *boot, uint32_t rounds, bool ports)
     name_objects();
     give_caps(&pong_task);
     give_caps(&ping_task);
-    if (ports) { /* no debug call to print with: the players write to the serial port themselves */
+    if (l4_console_ports) { /* no debug call to print with: the players write to the serial port themselves */
         l4_child_map(&pong_task, L4_FPAGE(0x3f8u << 12, L4_SPACE_IO, 15, L4_R | L4_W), 0);
         l4_child_map(&ping_task, L4_FPAGE(0x3f8u << 12, L4_SPACE_IO, 15, L4_R | L4_W), 0);
     }
@@ -201,14 +201,11 @@ static void demo(const struct l4_bootinfo *boot, uint32_t rounds, bool ports)
 int main(const struct l4_bootinfo *boot)
 {
     const char *arguments = l4_boot_arguments(boot);
-    bool ports = L4_ERR_BASE(l4_debug_puts("", 0)) == L4_NOSYS;
     char value[16];
     uint32_t m[1];
 
-    if (ports)
-        l4_console_ports();
     if (!l4_argument(arguments, "quiet", value, sizeof value))
-        demo(boot, l4_number(l4_argument(arguments, "rounds", value, sizeof value), 3), ports);
+        demo(boot, l4_number(l4_argument(arguments, "rounds", value, sizeof value), 3));
     if (l4_argument(arguments, "exit", value, sizeof value))
         l4_exit(l4_number(value, 0));
     /* Nobody sends here: wait for ever, and let kdb look around. */

@@ -165,15 +165,15 @@ uint32_t l4_debug_exec(const char *line, char *text, size_t size, size_t *length
 /* Kernel clock and ticks per millisecond. */
 uint32_t l4_debug_clock(uint64_t *ticks, uint32_t *per_ms);
 
-/* Write to the console: by the debug call; where the kernel has none, to COM1 if l4_console_ports(). */
+/* Write to the console: by the debug call; under a kernel without one, to COM1's ports. */
 void l4_write(const char *text, size_t length);
 void l4_puts(const char *text);
 /* %d %u %x %c %s %% with width, '0' and '-'; lines come out whole. */
 void l4_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 unsigned l4_format(char *buffer, size_t size, const char *format, va_list list)
     __attribute__((format(printf, 3, 0)));
-/* This program holds the IO ports of COM1 (sigma0 under a kernel without debugger). */
-void l4_console_ports(void);
+/* The console is COM1: a task that prints needs the ports 0x3f8..0x3ff.  Set before main(). */
+extern bool l4_console_ports;
 
 /* End QEMU with this code (isa-debug-exit); on other machines wait for ever.  Needs port 0xf4. */
 void l4_exit(uint32_t code) __attribute__((noreturn));
