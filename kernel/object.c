@@ -10,6 +10,7 @@
 #include <arch/memory.h>
 #include "kernel/cpu.h"
 #include "kernel/kpage.h"
+#include "kernel/lib/string.h"
 #include "kernel/mapdb.h"
 
 static uint32_t kobj_last_id;
@@ -32,6 +33,18 @@ static bool tag_is_object(enum unit_tag tag)
     return tag >= UNIT_THREAD && tag <= UNIT_CPU;
 }
 
+/*
+ * Could any of the eight units from `unit` on start an object?  Free, continuation and node tags (0..2) have
+ * neither bit 2 nor 3, nor bits 0 and 1 together.
+ */
+static bool word_has_object(const char *page, unsigned unit)
+{
+    uint32_t tags;
+
+    memcpy(&tags, page + unit / 2u, sizeof tags);
+    return ((tags & 0xccccccccu) | (tags & (tags >> 1) & 0x11111111u)) != 0;
+}
+
 struct kobj *kobj_next(const struct kobj *previous)
 {
     uint32_t frame = 0;
@@ -52,6 +65,10 @@ struct kobj *kobj_next(const struct kobj *previous)
             continue;
         page = phys_to_virt(frame << PAGE_SHIFT);
         for (; unit < PAGE_SIZE / L4_UNIT; unit++) {
+            if (!(unit & 7u) && !word_has_object(page, unit)) {
+                unit += 7;
+                continue;
+            }
             if (tag_is_object(unit_tag_get(page, unit))) {
                 struct kobj *o = (struct kobj *)(void *)(page + unit * L4_UNIT);
 
