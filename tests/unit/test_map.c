@@ -1,0 +1,894 @@
+// SPDX-License-Identifier: MIT
+/*
+ * map, unmap, create, convert and cap-inspect by real system calls: one test for each rule, with what must
+ * be there afterwards written out.  sigma0 sends; a thread in a task of its own receives.
+ */
+#include "arch/host/host.h"
+
+#include "kernel/boot.h"
+#include "kernel/check.h"
+#include "kernel/cpu.h"
+#include "kernel/flexpage.h"
+#include "kernel/ipc.h"
+#include "kernel/reap.h"
+#include "kernel/sys.h"
+#include "tests/unit/unit.h"
+
+#define KPAGES   L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13u, L4_W)
+#define EP_THERE 0x280u /* the receiver waits here */
+#define EP_BACK  0x281u /* and answers here */
+#define TASK 0x290u
+#define THREAD 0x291u
+#define RESV 0x292u
+#define SCRATCH 0x00400800u /* sigma0's memory for parameter words W5.. */
+#define PEER_WORDS 0xb0000000u /* in the peer's task, for its words W5.. */
+#define PEER_PAGE  0x006ff000u
+#define FREE_CAP 0x300u
+#define FREE_PAGE 0x00700000u /* ordinary memory of sigma0 in 4 KB pages or a 4 MB page */
+
+static struct thread *s0, *peer;
+static struct task *there; /* peer's task */
+
+static uint32_t call(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w4)
+{
+    struct thread *next = host_call(s0, w0, w1, w2, w3, w4);
+
+    EXPECT(next == s0);
+    return s0->frame.w[0];
+}
+
+static uint32_t *scratch(void)
+{
+    uint32_t *words = host_access(s0->task, SCRATCH, L4_W);
+
+    if (!words)
+        abort();
+    s0->frame.ecx = SCRATCH;
+    return words;
+}
+
+static uint32_t create(enum l4_type type, uint32_t id, uint32_t p0, uint32_t p1)
+{
+    return call(L4_CAP(id) | (uint32_t)type << 4 | L4_SYS_CREATE, KPAGES, KPAGES, p0, p1);
+}
+
+static uint32_t take(uint32_t fpage, bool flush)
+{
+    return call((flush ? 1u << 12 : 1u << 4) | L4_SYS_UNMAP, fpage, 0, 0, 0);
+}
+
+/* The peer takes the message it has and waits for the next, with room for so many items. */
+static void peer_waits(unsigned rt)
+{
+    struct thread *next = host_call(peer, L4_IPC_W0(L4_CAP(EP_BACK), 0, 0),
+                                    L4_IPC_W1(L4_CAP(EP_THERE), rt, 0, L4_TS_NEVER), 0, 0, 0);
+
+    EXPECT(next == s0);
+}
+
+/* Send up to three items; the result is the sender's W0 without OT and OC, out: the receiver's words. */
+struct item { uint32_t a, b; };
+static struct item got[L4_ITEMS_MAX];
+static unsigned got_count;
+
+static uint32_t send_items(const struct item *items, unsigned count, unsigned rt_next)
+{
+    uint32_t *more = scratch();
+    struct thread *next;
+    unsigned i;
+
+    if (count > 1)
+        more[0] = items[1].b;
+    if (count > 2) {
+        more[1] = items[2].a;
+        more[2] = items[2].b;
+    }
+    next = host_call(s0, L4_IPC_W0(L4_CAP(EP_THERE), count, 0), L4_IPC_W1(L4_CAP(EP_BACK), 0, 0, 0),
+                     items[0].a, items[0].b, count > 1 ? items[1].a : 0);
+    EXPECT(next == peer);
+    got_count = (peer->frame.w[0] >> 10) & 3u;
+    for (i = 0; i < got_count; i++)
+        got[i] = (struct item){ *thread_word(peer, 2 + 2 * i), *thread_word(peer, 3 + 2 * i) };
+    peer_waits(rt_next);
+    return s0->frame.w[0] & ~0xff0u;
+}
+
+static uint32_t map(uint32_t fpage, uint32_t hot)
+{
+    const struct item item = { fpage, (hot & 0xfffff000u) | L4_ITEM_MAP };
+
+    return send_items(&item, 1, L4_ITEMS_MAX);
+}
+
+static void report(struct check *c, const char *text)
+{
+    printf("%s: %s\n", c->rule->id, text);
+}
+
+static void check_kernel(void)
+{
+    struct check c = { .report = report };
+
+    EXPECT_EQ(check_all(&c), 0);
+}
+
+/* Give the peer's task the tables for this name, paid by sigma0. */
+static void back(unsigned space, uint32_t name)
+{
+    const struct item item = { KPAGES, (name & 0xfffff000u) | space << 10 | SUPER_SHIFT << 4 | L4_ITEM_TABRES };
+
+    EXPECT_EQ(send_items(&item, 1, L4_ITEMS_MAX), 0);
+    EXPECT_EQ(got_count, 1);
+    EXPECT_EQ(got[0].b, 1u << 12 | L4_ITEM_TABRES);
+    EXPECT_EQ(got[0].a, L4_FPAGE(name & ~(SUPER_SIZE - 1u), space, SUPER_SHIFT, 0));
+}
+
+/* A page for the words from W5 on. */
+static void give_peer_memory(void)
+{
+    back(L4_SPACE_MEM, PEER_WORDS);
+    EXPECT_EQ(map(L4_FPAGE(PEER_PAGE, L4_SPACE_MEM, 12, L4_R | L4_W), PEER_WORDS), 0);
+    peer->frame.ecx = PEER_WORDS;
+}
+
+static void boot(bool superpages)
+{
+    host_boot(&(struct host_config){ .megabytes = 32, .superpages = superpages });
+    s0 = host_run();
+    s0->tcr[L4_TCR_SNDRES] = KPAGES;
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, EP_THERE, 0, 0), 0);
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, EP_BACK, 0, 0), 0);
+    EXPECT_EQ(create(L4_TYPE_TASK, TASK, L4_FPAGE(L4_CAP(EP_THERE), L4_SPACE_CAP, 13, 15),
+                     L4_FPAGE(L4_CAP(EP_THERE), L4_SPACE_CAP, 13, 15)), 0);
+    EXPECT_EQ(create(L4_TYPE_THREAD, THREAD, 0, 0), 0);
+    EXPECT_EQ(create(L4_TYPE_RESERVATION, RESV, 0, 0), 0);
+    there = (struct task *)node_kobj(cap_lookup(s0->task, TASK));
+    peer = (struct thread *)node_kobj(cap_lookup(s0->task, THREAD));
+    EXPECT_EQ(call(L4_CAP(THREAD) | 1u << 4 | L4_SYS_THREAD_CONTROL, L4_TCR_TASK << 2 | 1u, L4_CAP(TASK), 0, 0),
+              1u << 4);
+    *scratch() = 10000;
+    EXPECT_EQ(call(L4_CAP(RESV) | L4_SCHED_SPLIT | L4_SYS_SCHEDULE, L4_CAP(L4_S0_RESERVATION), L4_CAP_INVALID,
+                   254u << 24 | L4_SCHED_SOFT, 1000) & 15u, 0);
+    EXPECT_EQ(call(L4_CAP(RESV) | L4_SCHED_ASSOCIATE | L4_SYS_SCHEDULE, L4_CAP_INVALID, L4_CAP(THREAD) | 255u, 0, 0) & 15u, 0);
+    EXPECT_EQ(call(L4_CAP(THREAD) | L4_XR_SET_IP | L4_XR_HALT_GIVEN | L4_SYS_EXREGS, 0x400000, 0, 0, 0) & 15u, 0);
+    peer->tcr[L4_TCR_WINDOW + L4_SPACE_MEM] = L4_ALL_MEM;
+    peer->tcr[L4_TCR_WINDOW + L4_SPACE_CAP] = L4_ALL_CAP;
+    peer->tcr[L4_TCR_WINDOW + L4_SPACE_IO] = L4_ALL_IO;
+    /* sigma0 waits; the peer runs, and its first message lets sigma0 go on */
+    EXPECT(host_call(s0, L4_CAP_INVALID, L4_IPC_W1(L4_CAP(EP_BACK), 0, 0, 0), 0, 0, 0) == peer);
+    peer_waits(L4_ITEMS_MAX);
+    give_peer_memory();
+    if (unit_failures)
+        exit(1);
+}
+
+/* ---- items ---- */
+
+TEST(map_one_capability)
+{
+    struct node *n;
+
+    boot(false);
+    EXPECT_EQ(map(L4_CAP_FPAGE(THREAD, L4_R | L4_X), L4_CAP(5)), 0);
+    EXPECT_EQ(got[0].b, 1u << 12 | L4_ITEM_MAP);
+    EXPECT_EQ(got[0].a, L4_CAP_FPAGE(5, 0) | L4_R | L4_X);
+    n = cap_lookup(there, 5);
+    EXPECT(n && node_rights(n) == (L4_R | L4_X) && node_kobj(n) == &peer->obj);
+    EXPECT(n && n->parent == &peer->obj.root && n->depth == 1);
+    /* once more with other rights: they add up, within the source's */
+    EXPECT_EQ(map(L4_CAP_FPAGE(THREAD, L4_W), L4_CAP(5)), 0);
+    EXPECT(cap_lookup(there, 5) == n && node_rights(n) == (L4_R | L4_W | L4_X));
+    /* anything else is refused and leaves it alone */
+    EXPECT_EQ(map(L4_CAP_FPAGE(TASK, 15), L4_CAP(5)), L4_ERR(L4_MAP, L4_D_OCCUPIED, 0));
+    EXPECT_EQ(got[0].a, 0);
+    EXPECT_EQ(got[0].b, L4_ITEM_MAP);
+    EXPECT(cap_lookup(there, 5) == n && node_kobj(n) == &peer->obj);
+    EXPECT_EQ(map(L4_CAP_FPAGE(FREE_CAP, 15), L4_CAP(6)), L4_ERR(L4_MAP, L4_D_EMPTY, 0));
+    EXPECT_EQ(map(L4_CAP_FPAGE(THREAD, 0), L4_CAP(6)), L4_ERR(L4_MAP, L4_D_RIGHTS, 0));
+    EXPECT_EQ(map(L4_CAP_FPAGE(THREAD, 15), L4_CAP_INVALID), L4_ERR(L4_MAP, L4_D_BAD_VALUE, 0));
+    EXPECT_EQ(map(L4_CAP_FPAGE(THREAD, 15), L4_CAP(0x1000)), L4_ERR(L4_MAP, L4_D_NO_CAPTABLE, 0));
+    EXPECT_EQ(map(0xcffu, L4_CAP(6)), L4_ERR(L4_MAP, L4_D_BAD_FLEXPAGE, 0));
+    EXPECT_EQ(map(0, 0), 0);
+    EXPECT_EQ(take(L4_CAP_FPAGE(THREAD, L4_W), false), 1u << 4);
+    EXPECT_EQ(node_rights(n), L4_R | L4_X);
+    EXPECT_EQ(take(L4_CAP_FPAGE(THREAD, 15), false), 1u << 4);
+    EXPECT(!cap_lookup(there, 5));
+    check_kernel();
+}
+
+TEST(map_all_masks)
+{
+    unsigned item, window;
+
+    boot(false);
+    for (item = 1; item < 16; item++) {
+        for (window = 1; window < 16; window++) {
+            struct node *n;
+
+            peer->tcr[L4_TCR_WINDOW + L4_SPACE_CAP] = (L4_ALL_CAP & ~15u) | window;
+            if (item & window) {
+                EXPECT_EQ(map(L4_CAP_FPAGE(RESV, item), L4_CAP(7)), 0);
+                n = cap_lookup(there, 7);
+                EXPECT(n && node_rights(n) == (item & window));
+                EXPECT_EQ(got[0].a & 15u, item & window);
+                EXPECT_EQ(take(L4_CAP_FPAGE(RESV, 15), false), 1u << 4);
+            } else {
+                EXPECT_EQ(map(L4_CAP_FPAGE(RESV, item), L4_CAP(7)), L4_ERR(L4_MAP, L4_D_RIGHTS, 0));
+            }
+            EXPECT(!cap_lookup(there, 7));
+        }
+    }
+    peer->tcr[L4_TCR_WINDOW + L4_SPACE_CAP] = 0;
+    EXPECT_EQ(map(L4_CAP_FPAGE(RESV, 15), L4_CAP(7)), L4_ERR(L4_MAP, L4_D_NO_WINDOW, 0));
+    check_kernel();
+}
+
+TEST(map_many_capabilities_preempted)
+{
+    unsigned i;
+
+    boot(false);
+    for (i = 0; i < 100; i++)
+        EXPECT_EQ(create(L4_TYPE_ENDPOINT, FREE_CAP + i, 0, 0), 0);
+    back(L4_SPACE_CAP, L4_CAP(0x1000));
+    EXPECT_EQ(map(L4_FPAGE(L4_CAP(FREE_CAP), L4_SPACE_CAP, 19, 15), L4_CAP(0x1080)), 0);
+    EXPECT_EQ(got[0].b >> 12, 100);
+    EXPECT_EQ(got[0].a, L4_FPAGE(L4_CAP(0x1080), L4_SPACE_CAP, 19, 15));
+    for (i = 0; i < 128; i++)
+        EXPECT_EQ(cap_lookup(there, 0x1080 + i) != NULL, i < 100);
+    check_kernel();
+    EXPECT_EQ(take(L4_FPAGE(L4_CAP(FREE_CAP), L4_SPACE_CAP, 19, 15), true), 1u << 12);
+    for (i = 0; i < 128; i++)
+        EXPECT(!cap_lookup(there, 0x1080 + i) && !cap_lookup(s0->task, FREE_CAP + i));
+    check_kernel();
+}
+
+TEST(items_beyond_room)
+{
+    const struct item items[] = {
+        { L4_CAP_FPAGE(TASK, 15), L4_CAP(5) | L4_ITEM_MAP },
+        { L4_CAP_FPAGE(RESV, 15), L4_CAP(6) | L4_ITEM_MAP },
+        { L4_CAP_FPAGE(THREAD, 15), L4_CAP(7) | L4_ITEM_MAP },
+    };
+    const struct item void_first[] = { { 1, L4_ITEM_VOID }, items[0], { 0, 9 } };
+
+    boot(false);
+    EXPECT_EQ(send_items(items, 3, 1), 0);
+    EXPECT_EQ(got_count, 3);
+    EXPECT(cap_lookup(there, 5) && cap_lookup(there, 6) && cap_lookup(there, 7));
+    EXPECT_EQ(take(L4_FPAGE(L4_CAP(TASK), L4_SPACE_CAP, 14, 15), false), 1u << 4);
+    EXPECT_EQ(send_items(items, 3, 0), L4_ERR(L4_MAP, L4_D_TRUNC_ITEM, 1));
+    EXPECT_EQ(got_count, 1);
+    EXPECT(cap_lookup(there, 5) && !cap_lookup(there, 6));
+    EXPECT_EQ(send_items(items + 1, 1, 1), L4_ERR(L4_MAP, L4_D_TRUNC_ITEM, 0));
+    EXPECT_EQ(got_count, 0);
+    EXPECT_EQ(send_items(void_first, 3, 3), L4_ERR(L4_MAP, L4_D_RESERVED_OP, 2));
+    EXPECT_EQ(got_count, 1);
+}
+
+TEST(badges_only_grow)
+{
+    struct item items[] = {
+        { 0xffffffa5u, 8 << 4 | L4_ITEM_BADGE },
+        { L4_CAP_FPAGE(EP_BACK, 15), L4_CAP(5) | L4_ITEM_MAP },
+    };
+    struct node *n;
+
+    boot(false);
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, FREE_CAP, 0, 0), 0);
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    n = cap_lookup(there, 5);
+    EXPECT(n && n->badge == 0xa5 && n->badge_len == 8);
+    /* the same name with another badge is another mapping */
+    EXPECT_EQ(map(L4_CAP_FPAGE(EP_BACK, 15), L4_CAP(5)), L4_ERR(L4_MAP, L4_D_OCCUPIED, 0));
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    /* alias in our own task, longer badge */
+    s0->tcr[L4_TCR_WINDOW + L4_SPACE_CAP] = L4_ALL_CAP;
+    n->badge_len = 30;
+    items[0] = (struct item){ 1, 33 << 4 | L4_ITEM_BADGE };
+    EXPECT_EQ(send_items(items, 1, 3), L4_ERR(L4_MAP, L4_D_BAD_VALUE, 0));
+    n->badge_len = 8;
+    items[0] = (struct item){ 0x12345678u, 32 << 4 | L4_ITEM_BADGE };
+    items[1].b = L4_CAP(6) | L4_ITEM_MAP;
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    n = cap_lookup(there, 6);
+    EXPECT(n && n->badge == 0x12345678u && n->badge_len == 32);
+    /* other objects have none */
+    items[1] = (struct item){ L4_CAP_FPAGE(TASK, 15), L4_CAP(7) | L4_ITEM_MAP };
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    n = cap_lookup(there, 7);
+    EXPECT(n && n->badge == 0 && n->badge_len == 0);
+    check_kernel();
+}
+
+TEST(badge_full)
+{
+    struct item items[] = {
+        { 1, 1 << 4 | L4_ITEM_BADGE },
+        { L4_CAP_FPAGE(EP_BACK, 15), L4_CAP(5) | L4_ITEM_MAP },
+    };
+    struct node *root;
+
+    boot(false);
+    root = cap_lookup(s0->task, EP_BACK);
+    root->badge_len = 32;
+    EXPECT_EQ(send_items(items, 2, 3), L4_ERR(L4_MAP, L4_D_BADGE_FULL, 1));
+    EXPECT(!cap_lookup(there, 5));
+    root->badge_len = 31;
+    root->badge = 0x7fffffff;
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    EXPECT(cap_lookup(there, 5) && cap_lookup(there, 5)->badge == 0xffffffffu);
+}
+
+TEST(map_resources)
+{
+    struct item items[] = {
+        { L4_CAP_FPAGE(TASK, L4_W), L4_ITEM_MAPRES }, /* no kernel page */
+        { L4_CAP_FPAGE(TASK, 15), L4_CAP(5) | L4_ITEM_MAP },
+    };
+
+    boot(false);
+    EXPECT_EQ(send_items(items, 2, 3), L4_ERR(L4_MAP, L4_D_RES_EMPTY, 1));
+    items[0].a = L4_FPAGE(0, L4_SPACE_MEM, 12, 15);
+    EXPECT_EQ(send_items(items, 2, 3), L4_ERR(L4_MAP, L4_D_BAD_FLEXPAGE, 0));
+    EXPECT(!cap_lookup(there, 5));
+    items[0].a = KPAGES;
+    s0->tcr[L4_TCR_SNDRES] = 0;
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    EXPECT_EQ(map(L4_CAP_FPAGE(RESV, 15), L4_CAP(6)), L4_ERR(L4_MAP, L4_D_RES_EMPTY, 0));
+    /* tables: TABRES of this message, else the receiver's */
+    s0->tcr[L4_TCR_SNDRES] = KPAGES;
+    items[0] = (struct item){ KPAGES, L4_SPACE_IO << 10 | L4_ITEM_TABRES };
+    items[1].b = L4_CAP(0x1000) | L4_ITEM_MAP;
+    /* ports need no tables, so this item does nothing */
+    EXPECT_EQ(send_items(items, 2, 3), L4_ERR(L4_MAP, L4_D_NO_CAPTABLE, 1));
+    EXPECT_EQ(got[0].b, L4_ITEM_TABRES);
+    EXPECT_EQ(got[1].b, L4_ITEM_MAP);
+    /* this one makes a table elsewhere, and pays for another where the map needs it */
+    items[0].b = L4_CAP(0x2000) | L4_SPACE_CAP << 10 | L4_ITEM_TABRES;
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    EXPECT(there->cap_dir[0x2000 >> 10] && cap_lookup(there, 0x1000));
+    check_kernel();
+}
+
+/* ---- memory ---- */
+
+TEST(map_one_page)
+{
+    struct node *n;
+
+    boot(false);
+    EXPECT_EQ(map(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_R), 0x10000000), L4_ERR(L4_MAP, L4_D_NO_PAGETABLE, 0));
+    back(L4_SPACE_MEM, 0x10000000);
+    EXPECT_EQ(map(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_R), 0x10003000), 0);
+    n = mem_lookup(there, 0x10003000);
+    EXPECT(n && node_rights(n) == L4_R && n->obj == FREE_PAGE && node_size(n) == 12);
+    EXPECT(host_access(there, 0x10003000, L4_R) && !host_access(there, 0x10003000, L4_W));
+    EXPECT_EQ(map(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_W), 0x10003000), 0);
+    EXPECT(host_access(there, 0x10003000, L4_W));
+    *(uint32_t *)host_access(there, 0x10003000, L4_W) = 42;
+    EXPECT_EQ(take(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, 0), false), 1u << 4);
+    EXPECT_EQ(s0->frame.w[1], L4_R | L4_W | L4_X);
+    EXPECT_EQ(take(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, 0), false), 1u << 4);
+    EXPECT_EQ(s0->frame.w[1], 0);
+    EXPECT_EQ(take(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_W), false), 1u << 4);
+    EXPECT(host_access(there, 0x10003000, L4_R) && !host_access(there, 0x10003000, L4_W));
+    EXPECT_EQ(take(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, 15), false), 1u << 4);
+    EXPECT(!mem_lookup(there, 0x10003000) && !host_access(there, 0x10003000, L4_R));
+    EXPECT_EQ(map(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_R), 0xc0000000u), L4_ERR(L4_MAP, L4_D_KERNEL_RANGE, 0));
+    EXPECT_EQ(map(L4_FPAGE(0xc0000000u, L4_SPACE_MEM, 12, L4_R), 0), L4_ERR(L4_MAP, L4_D_KERNEL_RANGE, 0));
+    check_kernel();
+}
+
+TEST(map_super_page)
+{
+    struct node *n, *source;
+    unsigned i, count;
+
+    boot(true);
+    source = mem_lookup(s0->task, 0x00c00000);
+    EXPECT(source && node_size(source) == SUPER_SHIFT);
+    /* to an empty block: one node, no table */
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, L4_R | L4_W), 0x20000000), 0);
+    EXPECT_EQ(got[0].b >> 12, 1024);
+    n = mem_lookup(there, 0x20123000);
+    EXPECT(n && node_size(n) == SUPER_SHIFT && n->parent == source && n->obj == source->obj);
+    EXPECT(host_access(there, 0x203ff000, L4_W) != NULL);
+    /* the same once more, and something else */
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, 15), 0x20000000), 0);
+    EXPECT_EQ(node_rights(n), 15);
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 12, 15), 0x20000000), L4_ERR(L4_MAP, L4_D_OCCUPIED, 0));
+    EXPECT_EQ(map(L4_FPAGE(0x01000000, L4_SPACE_MEM, 22, 15), 0x20000000), L4_ERR(L4_MAP, L4_D_OCCUPIED, 0));
+    /* 4 KB out of 4 MB */
+    back(L4_SPACE_MEM, 0x10000000);
+    EXPECT_EQ(map(L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, L4_R), 0x10001000), 0);
+    n = mem_lookup(there, 0x10001000);
+    EXPECT(n && node_size(n) == 12 && n->parent == source && n->obj == 0x00c05000);
+    /* 4 MB to a block with a table: small ones, but for what is occupied */
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, L4_R), 0x10000000), L4_ERR(L4_MAP, L4_D_OCCUPIED, 0));
+    EXPECT_EQ(got[0].b >> 12, 1023);
+    for (i = 0, count = 0; i < 1024; i++) {
+        n = mem_lookup(there, 0x10000000 + i * PAGE_SIZE);
+        count += n && n->parent == source && n->obj == 0x00c00000 + i * PAGE_SIZE;
+    }
+    EXPECT_EQ(count, 1023);
+    check_kernel();
+    /* unmapping 4 KB takes what overlaps: the whole 4 MB mapping, and the small ones of that page only */
+    EXPECT_EQ(take(L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, 15), false), 1u << 4);
+    EXPECT(!mem_lookup(there, 0x20000000) && !mem_lookup(there, 0x10001000) && !mem_lookup(there, 0x10005000));
+    EXPECT(mem_lookup(there, 0x10006000) && mem_lookup(s0->task, 0x00c05000) == source);
+    check_kernel();
+    /* flushing 4 KB takes the page whole */
+    EXPECT_EQ(take(L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, 15), true), 1u << 12);
+    EXPECT(!mem_lookup(s0->task, 0x00c00000) && !mem_lookup(there, 0x10006000));
+    check_kernel();
+}
+
+TEST(map_whole_space)
+{
+    uint32_t mapped;
+
+    boot(true);
+    peer->tcr[L4_TCR_RCVRES] = 0;
+    /* identity: 4 MB pages need no tables; the block with small pages gets one */
+    back(L4_SPACE_MEM, 0);
+    EXPECT_EQ(L4_ERR_BASE(map(L4_ALL_MEM, 0)) & ~(uint32_t)L4_MAP, 0);
+    mapped = got[0].b >> 12;
+    EXPECT(mapped > 1024 * 4);
+    EXPECT(mem_lookup(there, 0x00c00000) && node_size(mem_lookup(there, 0x00c00000)) == SUPER_SHIFT);
+    check_kernel();
+    EXPECT_EQ(take(L4_ALL_MEM, false), 1u << 4);
+    EXPECT(!mem_lookup(there, 0x00c00000));
+    EXPECT(mem_lookup(s0->task, 0x00c00000) != NULL);
+    check_kernel();
+}
+
+/* ---- IO ports ---- */
+
+static uint32_t io_fpage(unsigned port, unsigned order, unsigned rights)
+{
+    return L4_FPAGE(port << 12, L4_SPACE_IO, order + 12, rights);
+}
+
+static bool port_open(const struct task *task, unsigned port)
+{
+    return !(task->io_bitmap[port >> 15][(port & 0x7fff) >> 3] >> (port & 7) & 1);
+}
+
+TEST(map_ports)
+{
+    struct node *n;
+    unsigned port, open = 0, owned = 0;
+
+    boot(false);
+    EXPECT_EQ(map(io_fpage(0x200, 3, L4_R | L4_W), 0x12345000), 0);
+    EXPECT_EQ(got[0].a, io_fpage(0x200, 3, L4_R | L4_W));
+    EXPECT_EQ(got[0].b >> 12, 8);
+    n = there->io_nodes;
+    EXPECT(n && !n->io_next && n->obj == 0x200000 && node_size(n) == 15);
+    EXPECT(port_open(there, 0x200) && port_open(there, 0x207) && !port_open(there, 0x208) && !port_open(there, 0x1ff));
+    EXPECT_EQ(map(io_fpage(0x204, 1, L4_R), 0), L4_ERR(L4_MAP, L4_D_OCCUPIED, 0));
+    /* everything, around what is there already */
+    EXPECT_EQ(map(L4_ALL_IO, 0), 0);
+    for (port = 0; port < 0x10000; port++) {
+        EXPECT_EQ(io_lookup(there, port) != NULL, io_lookup(s0->task, port) != NULL);
+        open += port_open(there, port);
+        owned += io_lookup(s0->task, port) != NULL;
+    }
+    EXPECT_EQ(open, owned);
+    EXPECT_EQ(got[0].b >> 12, owned);
+    for (n = there->io_nodes; n && n->io_next; n = n->io_next)
+        EXPECT(node_last(n) < n->io_next->obj);
+    check_kernel();
+    /* part of a range: only the children that overlap */
+    EXPECT_EQ(take(io_fpage(0x200, 3, L4_W), false), 1u << 4);
+    EXPECT(!port_open(there, 0x200) && io_lookup(there, 0x200) && port_open(there, 0x3000));
+    EXPECT_EQ(take(L4_ALL_IO, false), 1u << 4);
+    EXPECT(there->io_nodes == NULL && !port_open(there, 0x3000));
+    /* window and item meet in part, or not at all */
+    peer->tcr[L4_TCR_WINDOW + L4_SPACE_IO] = io_fpage(0x3f0, 4, 15);
+    EXPECT_EQ(map(io_fpage(0x300, 8, 15), 0), 0);
+    EXPECT_EQ(got[0].a & ~15u, io_fpage(0x3f0, 4, 0));
+    EXPECT_EQ(map(io_fpage(0x400, 8, 15), 0), L4_ERR(L4_MAP, L4_D_NO_WINDOW, 0));
+    check_kernel();
+}
+
+/* ---- tables ---- */
+
+TEST(tables)
+{
+    struct item item = { KPAGES, L4_CAP(0x2000) | L4_SPACE_CAP << 10 | 23 << 4 | L4_ITEM_TABRES };
+
+    boot(false);
+    EXPECT_EQ(send_items(&item, 1, 3), 0);
+    EXPECT_EQ(got[0].a, L4_FPAGE(L4_CAP(0x2000), L4_SPACE_CAP, 23, 0));
+    EXPECT_EQ(got[0].b, 2u << 12 | L4_ITEM_TABRES);
+    EXPECT(there->cap_dir[8] && there->cap_dir[9] && !there->cap_dir[10]);
+    EXPECT_EQ(send_items(&item, 1, 3), 0); /* they are there: nothing to do */
+    EXPECT_EQ(got[0].b, L4_ITEM_TABRES);
+    /* a window below 4 MB: the table that contains it */
+    peer->tcr[L4_TCR_WINDOW] = L4_FPAGE(0x20005000, L4_SPACE_MEM, 12, 15);
+    item = (struct item){ KPAGES, 0x50000000 | L4_ITEM_TABRES };
+    EXPECT_EQ(send_items(&item, 1, 3), 0);
+    EXPECT_EQ(got[0].a, L4_FPAGE(0x20000000, L4_SPACE_MEM, 22, 0));
+    EXPECT(there->pd_shadow[0x20000000 >> 22] && !there->pd_shadow[0x50000000 >> 22]);
+    peer->tcr[L4_TCR_WINDOW] = 0;
+    EXPECT_EQ(send_items(&item, 1, 3), L4_ERR(L4_MAP, L4_D_NO_WINDOW, 0));
+    peer->tcr[L4_TCR_WINDOW] = L4_ALL_MEM;
+    item = (struct item){ L4_CAP_FPAGE(TASK, 15), 0x50000000 | L4_ITEM_TABRES };
+    EXPECT_EQ(send_items(&item, 1, 3), L4_ERR(L4_MAP, L4_D_RES_EMPTY, 0));
+    item = (struct item){ KPAGES, 0xf0000000u | L4_ITEM_TABRES };
+    EXPECT_EQ(send_items(&item, 1, 3), L4_ERR(L4_MAP, L4_D_KERNEL_RANGE, 0));
+    check_kernel();
+}
+
+TEST(tables_from_the_receiver)
+{
+    boot(false);
+    EXPECT_EQ(map(L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, L4_W), L4_CAP(L4_S0_KPAGE)), 0);
+    peer->tcr[L4_TCR_RCVRES] = KPAGES;
+    EXPECT_EQ(map(L4_CAP_FPAGE(TASK, 15), L4_CAP(0x7000)), 0);
+    EXPECT(cap_lookup(there, 0x7000) != NULL);
+    EXPECT_EQ(map(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_R), 0xbffff000u), 0);
+    EXPECT(mem_lookup(there, 0xbffff000u) != NULL);
+    check_kernel();
+}
+
+/* ---- unmap ---- */
+
+TEST(unmap_lists)
+{
+    uint32_t *words;
+    unsigned i;
+
+    boot(false);
+    for (i = 0; i < 12; i++)
+        EXPECT_EQ(create(L4_TYPE_ENDPOINT, FREE_CAP + i, 0, 0), 0);
+    EXPECT_EQ(map(L4_FPAGE(L4_CAP(FREE_CAP), L4_SPACE_CAP, 16, 15), L4_CAP(0x20)), 0);
+    EXPECT_EQ(got[0].b >> 12, 12);
+    words = scratch();
+    for (i = 0; i < 4; i++)
+        words[i] = L4_CAP_FPAGE(FREE_CAP + 4 + i, 15);
+    words[4] = 0xc00; /* no flexpage */
+    EXPECT_EQ(call(7u << 4 | 2u << 12 | L4_SYS_UNMAP, L4_CAP_FPAGE(FREE_CAP, 15), L4_CAP_FPAGE(FREE_CAP + 1, 15),
+                   L4_CAP_FPAGE(FREE_CAP + 2, 15), L4_CAP_FPAGE(FREE_CAP + 3, 15)),
+              L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 9) | 7u << 4 | 2u << 12);
+    for (i = 0; i < 12; i++)
+        EXPECT(cap_lookup(there, 0x20 + i) != NULL);
+    /* six unmapped, two flushed */
+    EXPECT_EQ(call(6u << 4 | 2u << 12 | L4_SYS_UNMAP, L4_CAP_FPAGE(FREE_CAP, 15), L4_CAP_FPAGE(FREE_CAP + 1, 15),
+                   L4_CAP_FPAGE(FREE_CAP + 2, 15), L4_CAP_FPAGE(FREE_CAP + 3, 15)), 6u << 4 | 2u << 12);
+    words = scratch();
+    for (i = 0; i < 4; i++)
+        EXPECT_EQ(words[i], 0);
+    for (i = 0; i < 12; i++) {
+        EXPECT_EQ(cap_lookup(there, 0x20 + i) != NULL, i >= 8);
+        EXPECT_EQ(cap_lookup(s0->task, FREE_CAP + i) != NULL, i != 6 && i != 7);
+    }
+    EXPECT_EQ(call(255u << 4 | 1u << 12 | L4_SYS_UNMAP, 0, 0, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_COUNT, 0) | 255u << 4 | 1u << 12);
+    EXPECT_EQ(call(L4_SYS_UNMAP, 0, 0, 0, 0), 0);
+    EXPECT_EQ(take(L4_CAP_INVALID | L4_SPACE_CAP << 10 | 12 << 4 | 15, true), 1u << 12);
+    EXPECT_EQ(take(L4_ALL_CAP & ~15u, true), 1u << 12); /* no right to take */
+    EXPECT_EQ(take(0, true), 1u << 12);
+    EXPECT(cap_lookup(there, 0x28) != NULL);
+    check_kernel();
+}
+
+/* ---- create ---- */
+
+TEST(create_refusals)
+{
+    uint32_t bytes, frames, bytes_now, frames_now;
+
+    boot(false);
+    kmem_totals(&bytes, &frames);
+    EXPECT_EQ(create(0, FREE_CAP, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 0));
+    EXPECT_EQ(create(6, FREE_CAP, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 0));
+    EXPECT_EQ(create(7, FREE_CAP, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 0));
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, L4_CAP_MAX, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 0));
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, TASK, 0, 0), L4_ERR(L4_EXISTS, L4_D_OCCUPIED, 0));
+    EXPECT_EQ(call(L4_CAP(FREE_CAP) | 3 << 4 | L4_SYS_CREATE, L4_ALL_CAP, 0, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 1));
+    EXPECT_EQ(call(L4_CAP(FREE_CAP) | 3 << 4 | L4_SYS_CREATE, KPAGES, 0x80, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 2));
+    EXPECT_EQ(call(L4_CAP(0x5000) | 3 << 4 | L4_SYS_CREATE, KPAGES, 0, 0, 0), L4_ERR(L4_NOTABLE, L4_D_NO_CAPTABLE, 0));
+    /* sigma0 has no fault handler: capability faults come back as errors */
+    EXPECT_EQ(call(L4_CAP(FREE_CAP) | 3 << 4 | L4_SYS_CREATE, 0, 0, 0, 0), L4_ERR(L4_CAP, L4_D_EMPTY, 1));
+    EXPECT_EQ(call(L4_CAP(FREE_CAP) | 3 << 4 | L4_SYS_CREATE, L4_CAP_FPAGE(TASK, 15), 0, 0, 0), L4_ERR(L4_CAP, L4_D_TYPE, 1));
+    EXPECT_EQ(call(L4_CAP(0x5000) | 3 << 4 | L4_SYS_CREATE, KPAGES, L4_CAP_FPAGE(TASK, 15), 0, 0), L4_ERR(L4_CAP, L4_D_TYPE, 2));
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP, 0xc00, 0), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 3));
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP, L4_CAP_FPAGE(TASK, 15), 0), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 4));
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP, L4_CAP_FPAGE(TASK, 15), L4_FPAGE(0, L4_SPACE_CAP, 13, 15)), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 4));
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP, L4_CAP_FPAGE(TASK, 15), L4_FPAGE(0, L4_SPACE_MEM, 12, 15)), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 4));
+    /* built, and taken down again */
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP, L4_CAP_FPAGE(FREE_CAP + 8, 15), L4_CAP_FPAGE(0, 15)), L4_ERR(L4_MAP, L4_D_EMPTY, 3));
+    EXPECT_EQ(create(L4_TYPE_TASK, 0x5000, L4_CAP_FPAGE(FREE_CAP + 8, 15), L4_CAP_FPAGE(0, 15)), L4_ERR(L4_MAP, L4_D_EMPTY, 3));
+    EXPECT(!s0->task->cap_dir[0x5000 >> 10]);
+    kmem_totals(&bytes_now, &frames_now);
+    EXPECT_EQ(bytes_now, bytes);
+    EXPECT_EQ(frames_now, frames);
+    EXPECT(!cap_lookup(s0->task, FREE_CAP) && !reap_pending());
+    check_kernel();
+}
+
+/* Every possible lack of memory for a task with an initial mapping: nothing may stay behind. */
+TEST(create_task_all_or_nothing)
+{
+    unsigned n;
+
+    boot(false);
+    for (n = 1; n <= 10; n++) {
+        uint32_t bytes, frames, bytes_now, frames_now, w0;
+        uint32_t base = FREE_PAGE, i;
+
+        /* n kernel pages of one frame each */
+        for (i = 0; i < n; i++)
+            EXPECT_EQ(create(L4_TYPE_KPAGE, 0x340 + i, L4_FPAGE(base + i * PAGE_SIZE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+        kmem_totals(&bytes, &frames);
+        w0 = call(L4_CAP(0x5000) | L4_TYPE_TASK << 4 | L4_SYS_CREATE, L4_FPAGE(L4_CAP(0x340), L4_SPACE_CAP, 16, 15),
+                  KPAGES, L4_FPAGE(L4_CAP(TASK), L4_SPACE_CAP, 14, 15), L4_FPAGE(0, L4_SPACE_CAP, 14, 15));
+        /* control block with nodes, five directories, one capability table */
+        if (n >= 7) {
+            EXPECT_EQ(w0, 0);
+            EXPECT(cap_lookup(s0->task, 0x5000) != NULL);
+            EXPECT_EQ(take(L4_CAP_FPAGE(0x5000, 15), true), 1u << 12);
+            frames--; /* the capability table for 0x5000 stays */
+            space_drop_table(s0->task, L4_SPACE_CAP, L4_CAP(0x5000));
+            frames++;
+        } else {
+            EXPECT_EQ(L4_ERR_BASE(w0), L4_NOMEM);
+            EXPECT_EQ(L4_ERR_INDEX(w0), 1);
+        }
+        EXPECT(!s0->task->cap_dir[0x5000 >> 10]);
+        kmem_totals(&bytes_now, &frames_now);
+        EXPECT_EQ(bytes_now, bytes);
+        EXPECT_EQ(frames_now, frames);
+        check_kernel();
+        EXPECT_EQ(take(L4_FPAGE(L4_CAP(0x340), L4_SPACE_CAP, 16, 15), true), 1u << 12);
+        check_kernel();
+    }
+}
+
+TEST(create_task_with_ports_and_memory)
+{
+    struct task *task;
+
+    boot(true);
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP, io_fpage(0x200, 3, L4_R | L4_W), io_fpage(0x200, 3, 15)), 0);
+    task = (struct task *)node_kobj(cap_lookup(s0->task, FREE_CAP));
+    EXPECT(io_lookup(task, 0x207) && !io_lookup(task, 0x208));
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP + 1, io_fpage(0x200, 3, 15), io_fpage(0x208, 3, 15)), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 4));
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP + 1, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, L4_R), L4_FPAGE(0x10000000, L4_SPACE_MEM, 22, 15)), 0);
+    task = (struct task *)node_kobj(cap_lookup(s0->task, FREE_CAP + 1));
+    EXPECT(mem_lookup(task, 0x10000000) && node_size(mem_lookup(task, 0x10000000)) == 22);
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP + 2, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 16, L4_R), L4_FPAGE(0x10000000, L4_SPACE_MEM, 16, 15)), 0);
+    task = (struct task *)node_kobj(cap_lookup(s0->task, FREE_CAP + 2));
+    EXPECT(mem_lookup(task, 0x1000f000) && node_rights(mem_lookup(task, 0x1000f000)) == L4_R);
+    check_kernel();
+    EXPECT_EQ(take(L4_FPAGE(L4_CAP(FREE_CAP), L4_SPACE_CAP, 14, 15), true), 1u << 12);
+    EXPECT(!cap_lookup(s0->task, FREE_CAP));
+    check_kernel();
+}
+
+/* ---- convert ---- */
+
+TEST(convert_refusals)
+{
+    boot(true);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, 0, 0), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 3));
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_CAP_FPAGE(TASK, 15), 0), L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 3));
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0xd0000000u, L4_SPACE_MEM, 12, 15), 0), L4_ERR(L4_PARAM, L4_D_KERNEL_RANGE, 3));
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 23, 15), 0), L4_ERR(L4_PARAM, L4_D_NOT_CONVERTIBLE, 3));
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0xb0000000u, L4_SPACE_MEM, 12, 15), 0), L4_ERR(L4_CAP, L4_D_EMPTY, 3));
+    if (mem_lookup(s0->task, 0xa0000))
+        EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0xa0000, L4_SPACE_MEM, 12, 15), 0), L4_ERR(L4_PARAM, L4_D_NOT_CONVERTIBLE, 3));
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 13, 15), 0), 0);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP + 1, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 14, 15), 0), L4_ERR(L4_CAP, L4_D_CONVERTED, 3));
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c04000, L4_SPACE_MEM, 12, 15), 0), L4_ERR(L4_EXISTS, L4_D_OCCUPIED, 0));
+    check_kernel();
+}
+
+TEST(convert_and_back)
+{
+    struct kpage *kp;
+    uint32_t *words;
+
+    boot(true);
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, 15), 0x20000000), 0);
+    words = host_access(there, 0x20005000, L4_W);
+    EXPECT(words != NULL);
+    *words = 0x12345678;
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, 15), 0), 0);
+    EXPECT_EQ(node_rights(cap_lookup(s0->task, FREE_CAP)), 15);
+    kp = (struct kpage *)node_kobj(cap_lookup(s0->task, FREE_CAP));
+    EXPECT(kp->base == 0x00c05000 && kp->frames == 1 && kp->converter == mem_lookup(s0->task, 0x00c05000));
+    EXPECT(!host_access(there, 0x20005000, L4_R) && !host_access(s0->task, 0x00c05000, L4_R));
+    EXPECT_EQ(mem_refill(there, 0x20005000, L4_R, NULL), L4_D_CONVERTED);
+    /* rights can still be mapped and unmapped */
+    back(L4_SPACE_MEM, 0x10000000);
+    EXPECT_EQ(map(L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, L4_R), 0x10001000), 0);
+    EXPECT(!host_access(there, 0x10001000, L4_R));
+    /* something in it, and away with the right to convert */
+    EXPECT_EQ(call(L4_CAP(FREE_CAP + 1) | 3 << 4 | L4_SYS_CREATE, L4_CAP_FPAGE(FREE_CAP, 15), 0, 0, 0), 0);
+    EXPECT_EQ(map(L4_CAP_FPAGE(FREE_CAP + 1, 15), L4_CAP(9)), 0);
+    check_kernel();
+    EXPECT_EQ(take(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, L4_T), true), 1u << 12);
+    EXPECT(!cap_lookup(s0->task, FREE_CAP) && !cap_lookup(s0->task, FREE_CAP + 1) && !cap_lookup(there, 9));
+    EXPECT_EQ(mem_refill(there, 0x10001000, L4_R, NULL), L4_D_NONE);
+    words = host_access(there, 0x10001000, L4_R);
+    EXPECT(words && *words == 0);
+    check_kernel();
+}
+
+/* ---- preemption: the hook runs at every preemption point ---- */
+
+static unsigned window_count, window_at;
+static void (*window_do)(void);
+
+static void window_hook(void)
+{
+    if (window_count++ == window_at && window_do)
+        window_do();
+}
+
+static void ask_for_preemption(void)
+{
+    this_cpu()->resched = true;
+}
+
+TEST(everything_while_preempted)
+{
+    struct item item = { L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, L4_R), 0x10000000 | L4_ITEM_MAP };
+
+    boot(true);
+    back(L4_SPACE_MEM, 0x10000000);
+    host_window = ask_for_preemption;
+    EXPECT_EQ(send_items(&item, 1, 3), 0);
+    EXPECT_EQ(got[0].b >> 12, 1024);
+    check_kernel();
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, 15), 0), 0);
+    EXPECT(!host_access(there, 0x10005000, L4_R) && host_access(there, 0x10006000, L4_R));
+    check_kernel();
+    EXPECT_EQ(take(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, 15), false), 1u << 4);
+    EXPECT(!mem_lookup(there, 0x10006000));
+    EXPECT_EQ(create(L4_TYPE_TASK, FREE_CAP + 1, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 20, L4_R), L4_FPAGE(0x10000000, L4_SPACE_MEM, 20, 15)), 0);
+    check_kernel();
+    EXPECT_EQ(take(L4_FPAGE(L4_CAP(FREE_CAP), L4_SPACE_CAP, 13, 15), true), 1u << 12);
+    check_kernel();
+    EXPECT(!cap_lookup(s0->task, FREE_CAP) && !cap_lookup(s0->task, FREE_CAP + 1));
+}
+
+/* While s0 is preempted in a convert or create, what it builds is taken away. */
+static struct node *victim;
+
+static void push_victim(void)
+{
+    victim = cap_lookup(s0->task, FREE_CAP);
+    if (victim)
+        reap_push(node_kobj(victim));
+    this_cpu()->resched = true;
+}
+
+TEST(create_overtaken)
+{
+    uint32_t bytes, frames, bytes_now, frames_now, w0;
+    unsigned kind, caught = 0, i;
+
+    boot(true);
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, 15), 0x20000000), 0);
+    back(L4_SPACE_MEM, 0x10000000);
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 16, L4_R), 0x10000000), 0);
+    /* enough mappings for the walk to need more than one stretch */
+    for (i = 1; i < 4; i++)
+        EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 16, L4_R), 0x10000000 + i * 0x10000), 0);
+    kmem_totals(&bytes, &frames);
+    for (kind = 0; kind < 2; kind++) {
+        for (window_at = 0; window_at < 3; window_at++) {
+            window_count = 0;
+            window_do = push_victim;
+            host_window = window_hook;
+            victim = NULL;
+            if (kind == 0)
+                w0 = create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, 15), 0);
+            else
+                w0 = create(L4_TYPE_TASK, FREE_CAP, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 18, L4_R), L4_FPAGE(0x10000000, L4_SPACE_MEM, 18, 15));
+            host_window = NULL;
+            if (victim) {
+                caught++;
+                EXPECT_EQ(L4_ERR_BASE(w0), L4_STATE);
+            } else {
+                EXPECT_EQ(w0, 0);
+            }
+            /* a flush of the name (again) works off what is left */
+            EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), true), 1u << 12);
+            EXPECT(!cap_lookup(s0->task, FREE_CAP) && !reap_pending());
+            kmem_totals(&bytes_now, &frames_now);
+            EXPECT_EQ(bytes_now, bytes);
+            EXPECT_EQ(frames_now, frames);
+            check_kernel();
+        }
+    }
+    EXPECT(caught >= 2);
+}
+
+static void cancel_s0(void)
+{
+    ask_for_preemption();
+    thread_cancel(s0);
+}
+
+TEST(create_cancelled)
+{
+    uint32_t bytes, frames, bytes_now, frames_now;
+    unsigned kind, i;
+
+    boot(true);
+    back(L4_SPACE_MEM, 0x10000000);
+    for (i = 0; i < 4; i++)
+        EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 16, L4_R), 0x10000000 + i * 0x10000), 0);
+    kmem_totals(&bytes, &frames);
+    for (kind = 0; kind < 2; kind++) {
+        window_count = window_at = 0;
+        window_do = ask_for_preemption;
+        /* stop at the first preemption point by hand: run the call, then cancel before it goes on */
+        s0->frame.w[0] = L4_CAP(FREE_CAP) | (kind ? L4_TYPE_TASK : L4_TYPE_KPAGE) << 4 | L4_SYS_CREATE;
+        s0->frame.w[1] = s0->frame.w[2] = KPAGES;
+        s0->frame.w[3] = kind ? L4_FPAGE(0x00c00000, L4_SPACE_MEM, 18, L4_R) : L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, 15);
+        s0->frame.w[4] = L4_FPAGE(0x10000000, L4_SPACE_MEM, 18, 15);
+        host_window = window_hook;
+        sys_entry(s0);
+        host_window = NULL;
+        EXPECT(s0->cont != NULL && cap_lookup(s0->task, FREE_CAP) != NULL);
+        cancel_s0();
+        EXPECT(s0->cont == NULL && reap_pending());
+        this_cpu()->resched = false;
+        EXPECT_EQ(reap_run(NULL), STEP_DONE);
+        EXPECT(!cap_lookup(s0->task, FREE_CAP));
+        kmem_totals(&bytes_now, &frames_now);
+        EXPECT_EQ(bytes_now, bytes);
+        EXPECT_EQ(frames_now, frames);
+        check_kernel();
+    }
+}
+
+/* ---- cap-inspect ---- */
+
+TEST(inspect)
+{
+    struct item items[] = {
+        { 5, 3 << 4 | L4_ITEM_BADGE },
+        { L4_CAP_FPAGE(FREE_CAP, L4_W), L4_CAP(FREE_CAP + 1) | L4_ITEM_MAP },
+    };
+    struct thread *next;
+
+    boot(false);
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, FREE_CAP, 0, 0), 0);
+    /* the badged one comes back to us from the peer's task: give it the means */
+    EXPECT_EQ(map(L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, L4_W), L4_CAP(L4_S0_KPAGE)), 0);
+    peer->tcr[L4_TCR_SNDRES] = KPAGES;
+    items[1].b = L4_CAP(8) | L4_ITEM_MAP;
+    EXPECT_EQ(send_items(items, 2, 3), 0);
+    s0->tcr[L4_TCR_WINDOW + L4_SPACE_CAP] = L4_CAP_FPAGE(FREE_CAP + 1, 15);
+    next = host_call(s0, L4_CAP_INVALID, L4_IPC_W1(L4_CAP(EP_BACK), 1, 0, 0), 0, 0, 0);
+    EXPECT(next != s0);
+    /* the peer still waits for a message of ours; this test ends its wait */
+    EXPECT(ipc_abort(peer, L4_D_NONE));
+    next = host_run();
+    EXPECT(next == peer);
+    next = host_call(peer, L4_IPC_W0(L4_CAP(EP_BACK), 1, 0), L4_IPC_W1(L4_CAP(EP_THERE), 3, 0, 0), L4_CAP_FPAGE(8, 15), L4_ITEM_MAP, 0);
+    EXPECT(next == s0);
+    EXPECT(cap_lookup(s0->task, FREE_CAP + 1) != NULL);
+    EXPECT_EQ(call(L4_CAP(FREE_CAP) | L4_SYS_CAP_INSPECT, L4_CAP(FREE_CAP + 1), 9, 0, 0), 0);
+    EXPECT_EQ(s0->frame.w[1], 1);
+    EXPECT_EQ(call(L4_CAP(FREE_CAP) | 1u << 4 | L4_SYS_CAP_INSPECT, L4_CAP(FREE_CAP + 1), 9, 0, 0), 0);
+    EXPECT_EQ(s0->frame.w[1], 5u << 29);
+    EXPECT_EQ(s0->frame.w[2], 3);
+    /* without the right to compare at the first */
+    EXPECT_EQ(call(L4_CAP(FREE_CAP + 1) | L4_SYS_CAP_INSPECT, L4_CAP(FREE_CAP), 0, 0, 0), 0);
+    EXPECT_EQ(s0->frame.w[1], 0);
+    EXPECT_EQ(call(L4_CAP(FREE_CAP + 1) | 1u << 4 | L4_SYS_CAP_INSPECT, L4_CAP(FREE_CAP), 7, 0, 0), L4_ERR(L4_DENIED, 0, 0));
+    EXPECT(s0->frame.w[1] == 0 && s0->frame.w[2] == 0);
+    EXPECT_EQ(call(L4_CAP(TASK) | L4_SYS_CAP_INSPECT, L4_CAP(THREAD), 0, 0, 0), 0);
+    EXPECT_EQ(s0->frame.w[1], 0);
+    EXPECT_EQ(call(L4_CAP(TASK) | 1u << 4 | L4_SYS_CAP_INSPECT, L4_CAP(TASK), 0, 0, 0), L4_ERR(L4_DENIED, 0, 0));
+    EXPECT_EQ(call(L4_CAP_INVALID | L4_SYS_CAP_INSPECT, L4_CAP_INVALID, 0, 0, 0), 0);
+    EXPECT_EQ(s0->frame.w[1], 0);
+}
