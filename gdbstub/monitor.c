@@ -11,6 +11,8 @@
 /* Absent when the kernel is built without kdb. */
 #pragma weak kdb_exec
 
+bool monitor_has_kdb(void) { return kdb_exec != NULL; }
+
 #define PIECE 400u
 
 static struct output { char text[PIECE]; unsigned size; } output;

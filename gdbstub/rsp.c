@@ -495,6 +495,8 @@ static enum outcome query(struct args *a)
         if (!take_number(a, &address) || !take(a, ';') || !take_number(a, &size) || !take(a, ';'))
             return bad();
         target_reply_search(address, size, a->p, (uint32_t)(a->end - a->p));
+    } else if (take_word(a, "L4Sec")) { /* scripts/gdb/l4sec.py asks whom it talks to */
+        packet_text(&stub.out, monitor_has_kdb() ? "kdb" : "stub");
     } else if (take_word(a, "Attached")) {
         packet_byte(&stub.out, '1');
     } else if (take_word(a, "Symbol")) {

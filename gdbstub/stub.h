@@ -58,6 +58,7 @@ void target_reply_search(uint32_t address, uint32_t size, const uint8_t *pattern
 
 /* ---- monitor.c ---- */
 void monitor_run(const char *line);           /* output as O packets, then the final reply in stub.out */
+bool monitor_has_kdb(void);
 
 /* ---- rsp.c ---- */
 void rsp_send(void);                          /* stub.out, with retransmission until it is acknowledged */

@@ -262,4 +262,6 @@ vector_stubs:
         times VECTOR_COUNT - 0x30 - 1 dd 0
         dd      syscall_entry
 
+%include "arch/ia32/debug/entry_frame.inc"
+
         section .note.GNU-stack noalloc noexec nowrite progbits

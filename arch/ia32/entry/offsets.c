@@ -6,6 +6,7 @@
 #include <arch/frame.h>
 #include <arch/memory.h>
 #include "arch/ia32/arch.h"
+#include "kernel/cpu.h"
 #include "kernel/thread.h"
 
 #define OFFSET(name, value) __asm__ volatile(".ascii \"OFFSET " #name " %0\"" : : "i"(value))
@@ -15,6 +16,7 @@ void offsets(void)
 {
     OFFSET(THREAD_FRAME, offsetof(struct thread, frame));
     OFFSET(THREAD_FAST_EXIT, offsetof(struct thread, fast_exit));
+    OFFSET(CPU_CURRENT, offsetof(struct cpu, current));
     OFFSET(FRAME_SIZE, sizeof(struct user_frame));
     OFFSET(FRAME_VECTOR, offsetof(struct user_frame, vector));
     OFFSET(FRAME_EIP, offsetof(struct user_frame, eip));
