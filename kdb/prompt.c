@@ -121,17 +121,23 @@ static const char *reason_name(unsigned reason)
 
 static void entry_frame(const struct debug_stop *stop)
 {
-    char line[KDB_LINE];
+    char line[160], thread[16];
     const struct thread *t = thread_current();
     uint16_t crc = 0xffff;
 
-    fmt_buffer(line, sizeof(line), "{\"why\":\"%s\",\"cpu\":%u,\"thread\":%s%s%u%s,\"pc\":\"0x%08x\",\"user\":%s}\n",
-               reason_name(stop->reason), this_cpu()->number, t ? "\"" : "", t ? "th" : "", t ? t->obj.id : 0u,
-               t ? "\"" : "", stop->regs ? stop->regs->eip : 0u, stop->regs && stop->regs->user ? "true" : "false");
+    if (t)
+        fmt_buffer(thread, sizeof(thread), "\"th%u\"", t->obj.id);
+    else
+        fmt_buffer(thread, sizeof(thread), "null");
+    fmt_buffer(line, sizeof(line), "{\"why\":\"%s\",\"cpu\":%u,\"thread\":%s,\"pc\":\"0x%08x\",\"user\":%s}\r\n",
+               reason_name(stop->reason), this_cpu()->number, thread, stop->regs ? stop->regs->eip : 0u,
+               stop->regs && stop->regs->user ? "true" : "false");
     for (const char *s = line; *s; s++)
         crc = kdb_crc(crc, *s);
     kdb_puts("#B 0 enter v1\n");
+    line[strlen(line) - 2] = '\0';
     kdb_puts(line);
+    kdb_puts("\n");
     print("#E 0 rc=0 rows=1 more=0 bad=0 us=0 crc=%04x\n", (unsigned)crc);
 }
 
@@ -173,7 +179,7 @@ static void too_long(void)
         print("#B %u ? v1\n", kdb_session.commands);
         print("error: the line is too long\n");
         print("#E %u rc=2 rows=0 more=0 bad=0 us=0 crc=%04x\n", kdb_session.commands,
-              (unsigned)kdb_crc_text("error: the line is too long\n"));
+              (unsigned)kdb_crc_text("error: the line is too long\r\n"));
     } else {
         print("error: the line is longer than %u characters\n", KDB_LINE - 1u);
     }

@@ -4,7 +4,7 @@
  *
  * Contract of a framed answer: data lines never start with '#' or "kdb:" (a leading blank is put before
  * one that would), contain no control characters, and end in LF (the serial sink makes CR LF of it).  The CRC of
- * a frame is CRC-16/CCITT (polynomial 0x1021, start 0xffff) over its data lines with their LF.
+ * a frame is CRC-16/CCITT (polynomial 0x1021, start 0xffff) over its data lines with their CR LF.
  */
 #include "kdb/engine.h"
 #include "kdb/line.h"
@@ -35,6 +35,8 @@ uint16_t kdb_crc_text(const char *text)
 
 static void emit(struct kdb *k, char c)
 {
+    if (c == '\n')
+        k->crc = kdb_crc(k->crc, '\r');
     k->crc = kdb_crc(k->crc, c);
     k->sink(k->arg, c);
 }

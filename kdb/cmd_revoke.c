@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: MIT
+/*
+ * revoke -n: what would an unmap destroy?  Nothing is changed.
+ *
+ * The mappings come from the kernel's own walker (revoke_start with REVOKE_QUERY); what follows from them, the
+ * reaper's cascade, is retraced here over a list of objects that would die and a set of nodes that would go.
+ * Both have a fixed size; when one is full the answer says that it is not complete.
+ *
+ * Rules retraced [M 2.5.1] [G41]: an object dies with the last right of its creator's capability, or with
+ * the kernel page that it stands in; a kernel page with the right to convert of the capability that made it, or
+ * as an object; with an object go all capabilities to it; with a task all its names and threads; with a kernel
+ * page all its objects, tables with their names, and nodes with what was mapped on from them.
+ */
+#include "kdb/engine.h"
+
+#include "kernel/debug/debug.h"
+#include "kernel/ipc.h"
+#include "kernel/kpage.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/lib/string.h"
+
+KDB_SCHEMA(revoke_schema, "revoke",
+    { "kind", K_TEXT, 8, 0, "mapping, object, thread, ipc, table, res" },
+    { "ref", K_TEXT, 20, 0, "the thing" },
+    { "effect", K_TEXT, 10, 0, "remove, narrow, destroy, stop, abort, restart, free, detach" },
+    { "what", K_TEXT, 16, 0, "what the mapping is of" },
+    { "because", K_TEXT, 24, 0, "why" });
+
+#define DEAD_MAX 512u
+#define GONE_SLOTS 8192u /* a power of two */
+
+static const struct kobj *dead[DEAD_MAX];
+static unsigned dead_count;
+static const struct node *gone[GONE_SLOTS];
+static unsigned gone_count;
+static bool incomplete;
+static const struct kdb *user; /* the line that uses the arena */
+
+static struct { uint32_t mappings, narrowed, objects, threads, ipc, tables; } counts;
+
+static struct { struct kdb *k; const char *because; uint32_t mask; } walk;
+
+static bool row(struct kdb *k, const char *kind, const char *ref, const char *effect, const char *what, const char *because)
+{
+    kdb_row(k);
+    kdb_put_text(k, kind);
+    kdb_put_text(k, ref);
+    kdb_put_text(k, effect);
+    kdb_put_text(k, what);
+    kdb_put_text(k, because);
+    return kdb_row_end(k);
+}
+
+/* False: it was there before, or there is no room. */
+static bool gone_add(const struct node *n)
+{
+    uint32_t h = (uint32_t)(uintptr_t)n / L4_UNIT * 2654435761u >> 19;
+
+    while (gone[h & (GONE_SLOTS - 1u)]) {
+        if (gone[h & (GONE_SLOTS - 1u)] == n)
+            return false;
+        h++;
+    }
+    if (gone_count >= GONE_SLOTS - GONE_SLOTS / 8u) {
+        incomplete = true;
+        return false;
+    }
+    gone[h & (GONE_SLOTS - 1u)] = n;
+    gone_count++;
+    return true;
+}
+
+static void die(struct kdb *k, const struct kobj *o, const char *because)
+{
+    char id[16];
+
+    for (unsigned i = 0; i < dead_count; i++)
+        if (dead[i] == o)
+            return;
+    if (o->flags & KOBJ_STATIC)
+        return;
+    if (dead_count == DEAD_MAX) {
+        incomplete = true;
+        return;
+    }
+    dead[dead_count++] = o;
+    counts.objects++;
+    kdb_object_text(id, sizeof(id), o);
+    row(k, "object", id, "destroy", kdb_type_name(o->type), because);
+}
+
+static void node_goes(struct kdb *k, const struct node *n, const char *because)
+{
+    char slot[40], what[24];
+
+    if (!n->task || !gone_add(n))
+        return;
+    counts.mappings++;
+    kdb_slot_text(slot, sizeof(slot), n);
+    kdb_what_text(what, sizeof(what), n);
+    row(k, "mapping", slot, "remove", what, because);
+}
+
+/* Called by the kernel's walker for each node that the unmap would touch. */
+static void visit(struct revoke *rv, struct node *n)
+{
+    struct kdb *k = walk.k;
+    uint32_t rights = node_rights(n), left = rights & ~walk.mask;
+
+    (void)rv;
+    if (!kdb_tick(k) || !kdb_node_ok(n))
+        return;
+    if ((n->flags & NODE_CONVERTER) && (walk.mask & rights & L4_T)) {
+        const struct kpage *kp = n->kpage;
+
+        for (unsigned i = 0; kp && i < 4096 && kdb_object_ok(&kp->obj, L4_TYPE_KPAGE); i++, kp = kp->conv_next)
+            die(k, &kp->obj, "its memory is taken back");
+    }
+    if (left == 0 && rights) {
+        node_goes(k, n, walk.because);
+        if ((n->flags & NODE_ROOT) && node_space(n) == L4_SPACE_CAP && kdb_object_ok(node_kobj(n), 0))
+            die(k, node_kobj(n), "the creator's capability goes");
+    } else if (left != rights && n->task) {
+        char slot[40], what[24];
+
+        counts.narrowed++;
+        kdb_slot_text(slot, sizeof(slot), n);
+        kdb_what_text(what, sizeof(what), n);
+        row(k, "mapping", slot, "narrow", what, walk.because);
+    }
+}
+
+static void query(struct kdb *k, struct node *n, uint32_t lo, uint32_t last, uint32_t mask, unsigned how,
+                  const char *because)
+{
+    static struct revoke rv;
+
+    if (!kdb_node_ok(n))
+        return;
+    memset(&rv, 0, sizeof(rv));
+    rv.visit = visit;
+    rv.arg = k;
+    walk.k = k;
+    walk.because = because;
+    walk.mask = mask;
+    revoke_start(&rv, n, lo, last, mask, how | REVOKE_QUERY);
+    rv.visit = visit;
+    rv.arg = k;
+    while (revoke_step(&rv) == STEP_PREEMPTED)
+        ;
+}
+
+/* A whole node goes with all below it, as the reaper does it. */
+static void flush(struct kdb *k, struct node *n, const char *because)
+{
+    if (kdb_node_ok(n) && n->task)
+        query(k, n, 0, 0xffffffffu, L4_RIGHTS_ALL, REVOKE_SELF, because);
+}
+
+/* ---- the cascade, one object at a time --------------------------------------------------------------------- */
+
+static void table_goes(struct kdb *k, struct node *const *table, const char *because)
+{
+    if (!kdb_sound(table, PAGE_SIZE))
+        return;
+    for (unsigned i = 0; i < 1024 && kdb_tick(k); i++)
+        if (table[i])
+            flush(k, table[i], because);
+}
+
+static void thread_stops(struct kdb *k, const struct thread *t, const char *because)
+{
+    char id[16], on[16];
+
+    kdb_object_text(id, sizeof(id), &t->obj);
+    counts.threads++;
+    row(k, "thread", id, "stop", thread_state_name(t->state), because);
+    if ((t->state == THREAD_SEND || t->state == THREAD_RECV) && kdb_sound(t->ipc, sizeof(*t->ipc)) &&
+        t->ipc->endpoint) {
+        counts.ipc++;
+        kdb_object_text(on, sizeof(on), &t->ipc->endpoint->obj);
+        row(k, "ipc", id, "abort", on, "the thread stops");
+    }
+}
+
+static bool is_dead(const struct kobj *o)
+{
+    for (unsigned i = 0; i < dead_count; i++)
+        if (dead[i] == o)
+            return true;
+    return false;
+}
+
+static void task_goes(struct kdb *k, const struct task *t)
+{
+    uint32_t tables = 0;
+    char id[16];
+
+    for (const struct thread *th = t->threads; th && kdb_tick(k); th = th->task_next) {
+        if (!kdb_object_ok(&th->obj, L4_TYPE_THREAD))
+            break;
+        if (!is_dead(&th->obj))
+            thread_stops(k, th, "its task goes");
+    }
+    for (struct node *n = t->io_nodes; n && kdb_tick(k) && kdb_node_ok(n); n = n->io_next)
+        flush(k, n, "a name of the task");
+    for (unsigned d = 0; d < 1024 && kdb_tick(k); d++) {
+        uint32_t entry = t->pd_shadow[d];
+
+        if (entry & 1u) {
+            flush(k, (struct node *)(uintptr_t)(entry & ~1u), "a name of the task");
+        } else if (entry) {
+            table_goes(k, (struct node *const *)(uintptr_t)entry, "a name of the task");
+            tables++;
+        }
+        if (t->cap_dir[d]) {
+            table_goes(k, t->cap_dir[d], "a name of the task");
+            tables++;
+        }
+    }
+    kdb_object_text(id, sizeof(id), &t->obj);
+    counts.tables += tables;
+    kdb_row(k);
+    kdb_put_text(k, "table");
+    kdb_put_text(k, id);
+    kdb_put_text(k, "free");
+    kdb_put_format(k, "%u tables", tables);
+    kdb_put_text(k, "its task goes");
+    kdb_row_end(k);
+}
+
+static void endpoint_goes(struct kdb *k, const struct endpoint *ep)
+{
+    const struct thread *t = ep->queue;
+    char id[16], on[16];
+
+    kdb_object_text(on, sizeof(on), &ep->obj);
+    for (uint32_t i = 0; t && i < ep->waiting && kdb_tick(k); i++, t = t->queue_next) {
+        if (!kdb_object_ok(&t->obj, L4_TYPE_THREAD))
+            return;
+        counts.ipc++;
+        kdb_object_text(id, sizeof(id), &t->obj);
+        row(k, "ipc", id, "restart", on, "its endpoint goes");
+    }
+}
+
+static unsigned tag_of(const uint8_t *page, unsigned unit)
+{
+    return page[unit / 2] >> 4 * (unit & 1u) & 15u;
+}
+
+static void units_go(struct kdb *k, const uint8_t *page, const char *because)
+{
+    for (unsigned unit = 2; unit < 128 && kdb_tick(k); unit++) {
+        unsigned tag = tag_of(page, unit);
+        const void *at = page + unit * L4_UNIT;
+
+        if (tag >= UNIT_THREAD && kdb_object_ok(at, 0))
+            die(k, at, because);
+    }
+    for (unsigned unit = 2; unit < 128 && kdb_tick(k); unit++)
+        if (tag_of(page, unit) == UNIT_NODE) {
+            struct node *n = (struct node *)(uintptr_t)(page + unit * L4_UNIT);
+
+            flush(k, n, because);
+        }
+}
+
+/* A table frame: the names of the block of its owner; found by its place in the directories. */
+static void table_frame_goes(struct kdb *k, uint32_t use, const void *page)
+{
+    const struct task *owner = (const struct task *)(uintptr_t)(use & ~31u);
+
+    if (!kdb_object_ok(&owner->obj, L4_TYPE_TASK) || is_dead(&owner->obj))
+        return;
+    counts.tables++;
+    for (unsigned d = 0; d < 1024 && kdb_tick(k); d++) {
+        uint32_t shadow = owner->pd_shadow[d];
+        bool here = false;
+
+        if ((use & 15u) == FRAME_CAPTABLE && owner->cap_dir[d] == page)
+            table_goes(k, owner->cap_dir[d], "its capability table goes");
+        else if ((use & 15u) == FRAME_SHADOW)
+            here = shadow == (uint32_t)(uintptr_t)page;
+        else if ((use & 15u) == FRAME_PAGETABLE)
+            here = shadow && !(shadow & 1u) && (owner->pd[d] & PTE_PRESENT) &&
+                   (owner->pd[d] & 0xfffff000u) == virt_to_phys(page);
+        if (here)
+            table_goes(k, (struct node *const *)(uintptr_t)shadow, "its page table goes");
+    }
+}
+
+static void kpage_goes(struct kdb *k, const struct kpage *kp)
+{
+    static char because[32];
+    char id[16];
+
+    kdb_object_text(id, sizeof(id), &kp->obj);
+    for (uint32_t i = 0; i < kp->frames && kdb_tick(k); i++) {
+        paddr_t phys = kp->base + i * PAGE_SIZE;
+        uint32_t use;
+
+        if (phys >> PAGE_SHIFT >= frame_count)
+            return;
+        fmt_buffer(because, sizeof(because), "in %s", id);
+        use = frame_table[phys >> PAGE_SHIFT].use;
+        switch (use & 15u) {
+        case FRAME_FREE:
+            break;
+        case FRAME_CHUNKED:
+            units_go(k, phys_to_virt(phys), because);
+            break;
+        case FRAME_PAGETABLE: case FRAME_SHADOW: case FRAME_CAPTABLE:
+            table_frame_goes(k, use, phys_to_virt(phys));
+            break;
+        default: {
+            const struct task *owner = (const struct task *)(uintptr_t)(use & ~31u);
+
+            if (kdb_object_ok(&owner->obj, L4_TYPE_TASK))
+                die(k, &owner->obj, because);
+            break;
+        }
+        }
+    }
+}
+
+static void object_goes(struct kdb *k, const struct kobj *o)
+{
+    char id[16];
+    const struct resv *r = (const struct resv *)(const void *)o;
+    const struct thread *t = (const struct thread *)(const void *)o;
+
+    for (const struct node *n = &o->root; n; n = kdb_next_node(k, &o->root, n))
+        node_goes(k, n, "its object goes");
+    switch (o->type) {
+    case L4_TYPE_TASK:
+        task_goes(k, (const struct task *)(const void *)o);
+        break;
+    case L4_TYPE_THREAD:
+        if (t->state != THREAD_HALTED || t->task)
+            thread_stops(k, t, "it is destroyed");
+        break;
+    case L4_TYPE_ENDPOINT:
+        endpoint_goes(k, (const struct endpoint *)(const void *)o);
+        break;
+    case L4_TYPE_KPAGE:
+        kpage_goes(k, (const struct kpage *)(const void *)o);
+        break;
+    case L4_TYPE_RESERVATION:
+        if (r->thread && kdb_object_ok(&r->thread->obj, L4_TYPE_THREAD)) {
+            kdb_object_text(id, sizeof(id), &r->thread->obj);
+            row(k, "res", id, "detach",
+                r->thread->resv_list == r && !r->thread->resv_list->thread_next ? "its last" : "one of several",
+                "the reservation goes");
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [rights=LETTERS]", .keys = "rights", .flags = "n",
+        .schema = &revoke_schema, .summary = "what an unmap would remove, destroy, stop and abort; changes nothing",
+        .example = "revoke -n kp2", .argc_min = 1, .argc_max = 3)
+{
+    struct kdb_ref ref;
+    const char *letters = kdb_key(k, "rights"), *how = NULL;
+    uint32_t mask = L4_RIGHTS_ALL;
+    unsigned self = REVOKE_SELF;
+
+    if (!kdb_flag(k, 'n'))
+        return kdb_fail(k, KDB_USAGE, "there is only the dry run: revoke -n REF");
+    if (!kdb_arg_ref(k, 0, &ref))
+        return k->rc;
+    if (k->argc > 1)
+        how = k->argv[k->argc - 1];
+    if (how && strcmp(how, "children") == 0)
+        self = 0;
+    else if (how && strcmp(how, "self") != 0 && k->argc == 2 && strcmp(k->argv[0], "phys") != 0 &&
+             strcmp(k->argv[0], "port") != 0)
+        return kdb_fail(k, KDB_USAGE, "self or children, not '%s'", how);
+    if (letters && (!kdb_rights_parse(kdb_node_type(ref.node), letters, &mask) || !mask))
+        return kdb_fail(k, KDB_BADARG, "rights=%s: a %s has no such right", letters,
+                        kdb_type_name(kdb_node_type(ref.node)));
+    if (user && user->cmd == k->cmd && user != k && user->depth < k->depth)
+        return kdb_fail(k, KDB_BUSY, "an outer revoke uses the arena");
+    user = k;
+    memset(gone, 0, sizeof(gone));
+    memset(&counts, 0, sizeof(counts));
+    dead_count = gone_count = 0;
+    incomplete = false;
+    /* All memory under a kernel root, or all of a tree: a kernel root itself cannot go. */
+    if ((ref.node->flags & NODE_ROOT) && !ref.object)
+        self = 0;
+    if (self) { /* a mapping is never split [G26] */
+        ref.lo = 0;
+        ref.last = 0xffffffffu;
+    }
+    query(k, ref.node, ref.lo, ref.last, mask, self, "unmapped");
+    for (unsigned i = 0; i < dead_count && kdb_tick(k); i++)
+        object_goes(k, dead[i]);
+    kdb_note(k, "-- would remove %u mappings, narrow %u, destroy %u objects, stop %u threads, end %u ipc, free %u tables",
+             counts.mappings, counts.narrowed, counts.objects, counts.threads, counts.ipc, counts.tables);
+    user = NULL;
+    return incomplete ? kdb_fail(k, KDB_LIMIT, "the arena is full: there is more") : KDB_OK;
+}
