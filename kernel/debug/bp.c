@@ -72,6 +72,31 @@ static unsigned slots_needed(enum bp_kind kind, uint32_t address, unsigned size)
     return n;
 }
 
+/*
+ * What runs between a trap in kernel code and bp_remove(), and between bp_insert() and the return: a trap
+ * there would never come to an end.
+ */
+static const char *const trap_path[] = {
+    "trap_entry", "trap_kernel", "kernel_exception", "stepped_into_kernel", "regs_from_frame", "vector_name",
+    "resume", "frame_from_regs", "debug_enter", "bp_insert", "insert_byte", "next_piece", "bp_remove",
+    "arch_debug_quiet", "arch_debug_arm", "arch_debug_poke", "read_dr7", "write_dr7",
+};
+
+static bool in_trap_path(uint32_t address)
+{
+    const char *name = address >= KERNEL_BASE ? sym_find(address, NULL) : NULL;
+    if (!name)
+        return false;
+    if (strncmp(name, "vector_", 7) == 0 || strncmp(name, "trap_entry.", 11) == 0)
+        return true;
+    for (unsigned i = 0; i < ARRAY_SIZE(trap_path); i++) {
+        size_t n = strlen(trap_path[i]);
+        if (strncmp(name, trap_path[i], n) == 0 && (name[n] == '\0' || name[n] == '.')) /* .part.0, .isra.0 */
+            return true;
+    }
+    return false;
+}
+
 const char *bp_set(enum bp_kind kind, const struct task *task, uint32_t address, unsigned size, unsigned owner)
 {
     task = place(task, address);
@@ -79,6 +104,8 @@ const char *bp_set(enum bp_kind kind, const struct task *task, uint32_t address,
         return "a user address needs a task";
     if ((kind == BP_WRITE || kind == BP_ACCESS) && (size == 0 || size > 16 || address + size < address))
         return "size not 1 to 16";
+    if ((kind == BP_SOFT || kind == BP_EXEC) && in_trap_path(address))
+        return "the debugger's own trap comes along there";
     struct bp *b = find(kind, task, address, size);
     if (b && is_alive(b)) {
         b->info.owner |= owner;
@@ -163,24 +190,37 @@ bool bp_get(unsigned n, struct bp_info *out)
 
 /* ---- insertion ---- */
 
-static void insert_byte(struct bp *b, paddr_t except)
+/* Where the byte goes; BP_NO_PHYS: nowhere now. */
+static void locate(struct bp *b, paddr_t except)
 {
     paddr_t phys;
-    if (!probe_translate(b->info.task, b->info.address, &phys) || !probe_is_ram(phys) || phys == except)
-        return;
-    uint8_t *at = phys_to_virt(phys);
+    if (!is_alive(b))
+        b->used = false;
+    else if (b->info.kind == BP_SOFT)
+        b->phys = probe_translate(b->info.task, b->info.address, &phys) && probe_is_ram(phys) && phys != except
+                      ? phys : BP_NO_PHYS;
+}
+
+static void insert_byte(struct bp *b)
+{
+    const uint8_t int3 = ARCH_INT3;
+    uint8_t *at = phys_to_virt(b->phys);
     b->saved = *at;
     for (unsigned i = 0; i < BP_MAX; i++) /* the same frame through another task: theirs is the real byte */
-        if (table[i].used && table[i].inserted && table[i].phys == phys)
+        if (table[i].used && table[i].inserted && table[i].phys == b->phys)
             b->saved = table[i].saved;
-    const uint8_t int3 = ARCH_INT3;
     arch_debug_poke(at, &int3, 1);
-    b->phys = phys;
     b->inserted = true;
 }
 
+/*
+ * Two passes: from the first byte on, only functions of trap_path[] may run until the debugger is left.
+ */
 void bp_insert(paddr_t except)
 {
+    for (unsigned i = 0; i < BP_MAX; i++)
+        if (table[i].used && !table[i].inserted)
+            locate(&table[i], except);
     unsigned slot = 0;
     for (unsigned i = 0; i < ARCH_DEBUG_SLOTS; i++)
         slot_owner[i] = NULL;
@@ -188,13 +228,9 @@ void bp_insert(paddr_t except)
         struct bp *b = &table[i];
         if (!b->used)
             continue;
-        if (!is_alive(b)) {
-            b->used = false;
-            continue;
-        }
         if (b->info.kind == BP_SOFT) {
-            if (!b->inserted)
-                insert_byte(b, except);
+            if (!b->inserted && b->phys != BP_NO_PHYS)
+                insert_byte(b);
             continue;
         }
         uint32_t address = b->info.address;

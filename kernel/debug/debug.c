@@ -325,6 +325,8 @@ static void arm_trap_flag(struct debug_regs *regs)
     regs->eflags |= EFLAGS_TF;
 }
 
+static paddr_t stay_out = BP_NO_PHYS; /* for bp_insert() at the end */
+
 static void leave(struct debug_regs *regs, bool want_step)
 {
     const struct thread *t = thread_current();
@@ -341,7 +343,7 @@ static void leave(struct debug_regs *regs, bool want_step)
     }
     if (bp_exec_at(regs->eip))
         regs->eflags |= EFLAGS_RF;
-    bp_insert(over.on ? over.phys : BP_NO_PHYS);
+    stay_out = over.on ? over.phys : BP_NO_PHYS;
 }
 
 struct session {
@@ -411,25 +413,28 @@ bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *
         kprintf("\n*** the debugger itself failed at 0x%x: %s\n*** halted\n", (unsigned)address, text ? text : "-");
         arch_halt_forever();
     }
-    struct thread *t = thread_current();
-    struct debug_regs own;
-    bool from_frame = !regs;
-    if (debug_level < DEBUG_RO || (from_frame && !t))
+    if (debug_level < DEBUG_RO)
         return false;
     active = true;
-    if (clock_khz)
-        clock_stop();
-    if (from_frame) {
-        debug_frame_get(t, &own);
-        regs = &own;
+    uint32_t dr6 = bp_remove(); /* nothing but bp.c's trap_path[] before this line */
+    bool from_frame = !regs, handled = false;
+    struct thread *t = thread_current();
+    if (!from_frame || t) {
+        struct debug_regs own;
+        if (clock_khz)
+            clock_stop();
+        if (from_frame) {
+            debug_frame_get(t, &own);
+            regs = &own;
+        }
+        struct debug_stop stop = { .reason = reason, .regs = regs, .text = text, .dr6 = dr6 };
+        handled = stop_machine(&stop);
+        if (from_frame)
+            debug_frame_set(t, regs);
+        if (clock_khz)
+            clock_go();
     }
-    struct debug_stop stop = { .reason = reason, .regs = regs, .text = text };
-    stop.dr6 = bp_remove();
-    bool handled = stop_machine(&stop);
-    if (from_frame)
-        debug_frame_set(t, regs);
-    if (clock_khz)
-        clock_go();
+    bp_insert(stay_out);        /* and nothing else behind this one */
     active = false;
     return handled;
 }

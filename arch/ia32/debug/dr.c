@@ -8,7 +8,6 @@
 #include <arch/paging.h>
 #include "kernel/debug/debug.h"
 #include "kernel/kpage.h"
-#include "kernel/lib/string.h"
 
 STATIC_ASSERT(offsetof(struct debug_regs, eflags) == 36); /* stack.asm */
 STATIC_ASSERT(offsetof(struct debug_regs, cs) == 40);
@@ -89,7 +88,10 @@ void arch_debug_poke(void *to, const void *from, unsigned size)
     uint32_t cr0;
     __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
     __asm__ volatile("mov %0, %%cr0" : : "r"(cr0 & ~CR0_WP) : "memory");
-    memcpy(to, from, size);
+    volatile uint8_t *out = to; /* not memcpy: that may have a breakpoint in it just now */
+    const volatile uint8_t *in = from;
+    for (unsigned i = 0; i < size; i++)
+        out[i] = in[i];
     __asm__ volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
 }
 
