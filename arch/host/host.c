@@ -357,6 +357,8 @@ void host_boot(const struct host_config *config)
         .superpages = config->superpages,
         .kernel_ports = { { 0x20, 0x21 }, { 0xa0, 0xa1 }, { 0x40, 0x43 }, { 0x3f8, 0x3ff } },
     };
+    if (config->alter)
+        config->alter(&desc);
     clock_init(1000000);
     boot_kernel(&desc);
 }

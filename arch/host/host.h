@@ -10,10 +10,12 @@
 
 #include "kernel/thread.h"
 
+struct boot_desc;
 struct host_config {
     unsigned megabytes;   /* RAM; 0: 16 */
     bool superpages;
     const char *options;  /* kernel command line */
+    void (*alter)(struct boot_desc *desc); /* change what the loader tells; may be NULL */
 };
 
 /* Once per process.  sigma0 is a tiny ELF that is never executed. */
