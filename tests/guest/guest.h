@@ -55,6 +55,16 @@ extern const struct l4_bootinfo *guest_boot;
 uint32_t guest_call(struct l4_words *w);
 uint32_t call5(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w4, struct l4_words *out);
 
+/* int 0x40 with the parameter words from W5 on at `address`, whatever that is. */
+static inline uint32_t call_at(uint32_t w0, uint32_t w1, uint32_t address)
+{
+    uint32_t w2 = 0, w3 = 0;
+
+    __asm__ volatile("push %%ebp\n\txorl %%ebp, %%ebp\n\tint $0x40\n\tpop %%ebp"
+                     : "+a"(w0), "+b"(w1), "+c"(address), "+S"(w2), "+D"(w3) : : "edx", "memory", "cc");
+    return w0;
+}
+
 /* A fresh capability number (0x210..), different within a case. */
 uint32_t cap_new(void);
 

@@ -457,10 +457,13 @@ CASE(ipc_badge, "G4", "a BADGE item is the prefix of the sender id; TCR 3 fills 
 CASE(ipc_map_memory_page, "M 2.1.1", "a mapped page shows the same memory at the new name")
 {
     struct message msg = { 0 };
-    uint32_t ep = endpoint_new();
+    uint32_t ep = endpoint_new(), kp = cap_new();
     volatile uint32_t *source = (volatile uint32_t *)(uintptr_t)page(3);
     volatile uint32_t *alias_page = (volatile uint32_t *)(uintptr_t)0x80003000u;
 
+    /* the page table comes from a kernel page that goes again */
+    EXPECT_EQ(create(L4_TYPE_KPAGE, kp, L4_FPAGE(page(32), L4_SPACE_MEM, 13, L4_T), 0), 0);
+    EXPECT_EQ(tcr_write(NO_CAP, L4_TCR_RCVRES, L4_CAP_FPAGE(kp, L4_W)), 0);
     *source = 0x5ec;
     ep_a = ep;
     helper_st = 1;
@@ -557,9 +560,11 @@ CASE(ipc_self_send_times_out, "I-03", "sending to and receiving from the same en
 
 CASE(ipc_parameter_words_in_kernel_memory, "G9", "parameter words outside user memory: PARAM, KERNEL_RANGE")
 {
-    EXPECT_ERROR(l4_call_at(L4_IPC_W0(NO_CAP, 0, 63), L4_IPC_W1(NO_CAP, 0, 0, 0), 0xbffffffcu), L4_PARAM, L4_D_KERNEL_RANGE);
-    EXPECT_ERROR(l4_call_at(L4_IPC_W0(L4_CAP(L4_S0_TASK), 0, 63), L4_IPC_W1(NO_CAP, 0, 0, 0), 0xc0000000u), L4_PARAM, L4_D_KERNEL_RANGE);
-    EXPECT_ERROR(l4_call_at(L4_IPC_W0(L4_CAP(L4_S0_TASK), 0, 63), L4_IPC_W1(NO_CAP, 0, 0, 0), 0xfffffff0u), L4_PARAM, L4_D_KERNEL_RANGE);
+    uint32_t ep = L4_CAP(endpoint_new());
+
+    EXPECT_ERROR(call_at(L4_IPC_W0(ep, 0, 63), L4_IPC_W1(NO_CAP, 0, 0, 0), 0xbffffffcu), L4_PARAM, L4_D_KERNEL_RANGE);
+    EXPECT_ERROR(call_at(L4_IPC_W0(ep, 0, 63), L4_IPC_W1(NO_CAP, 0, 0, 0), 0xc0000000u), L4_PARAM, L4_D_KERNEL_RANGE);
+    EXPECT_ERROR(call_at(L4_IPC_W0(ep, 0, 63), L4_IPC_W1(NO_CAP, 0, 0, 0), 0xfffffff0u), L4_PARAM, L4_D_KERNEL_RANGE);
 }
 
 CASE(ipc_alias_shares_the_endpoint, "M 2.1.1", "two names of one endpoint lead to the same queue")

@@ -15,7 +15,7 @@ static bool use_sysenter;
 #define STACKS 24u
 #define STACK_BYTES 4096u
 static uint8_t stacks[STACKS][STACK_BYTES] __attribute__((aligned(4096)));
-static uint8_t pages[64][4096] __attribute__((aligned(4096)));
+static uint8_t pages[64][4096] __attribute__((aligned(65536)));
 
 extern const struct guest_case *const __start_set_guest_cases[];
 extern const struct guest_case *const __stop_set_guest_cases[];
@@ -79,7 +79,9 @@ uint32_t flush_cap(uint32_t id)
 
 uint32_t tcr_write(uint32_t thread, uint32_t index, uint32_t value)
 {
-    return call5((thread & L4_CAP_INVALID) | 1u << 4 | L4_SYS_THREAD_CONTROL, index << 2 | 1u, value, 0, 0, NULL);
+    /* the count comes back beside the error */
+    return call5((thread & L4_CAP_INVALID) | 1u << 4 | L4_SYS_THREAD_CONTROL, index << 2 | 1u, value, 0, 0, NULL) &
+           ~0x3f0u;
 }
 
 uint32_t tcr_read(uint32_t thread, uint32_t index, uint32_t *value)
@@ -190,6 +192,7 @@ uint32_t thread_make(void)
 
 void thread_run(uint32_t id, void (*fn)(void), uint32_t stack)
 {
+    *(uint32_t *)(uintptr_t)stack = (uint32_t)(uintptr_t)thread_stop; /* where fn returns to */
     EXPECT_EQ(exregs(L4_XR_SET_IP | L4_XR_SET_SP | L4_XR_HALT_GIVEN, L4_CAP(id), (uint32_t)(uintptr_t)fn,
                      stack, 0, 0, NULL) & 15u, 0);
 }

@@ -12,7 +12,7 @@ AT_LEAST = 80
 @pytest.mark.parametrize("cpu", ["qemu32,+sep", "pentium3"])
 @pytest.mark.parametrize("entry", ["int", "sysenter"])
 def test_conformance(machine, entry, cpu):
-    m = machine(sigma0="guest", args=f"entry={entry}", append="fault=log", cpu=cpu)
+    m = machine(sigma0="guest", args=f"entry={entry}", append="fault=log", cpu=cpu, icount=True)
     value = m.wait()
     results = qemu.tap(m.text().replace("\r", ""))
     failed = [name for name, ok in results.items() if not ok]
@@ -23,7 +23,7 @@ def test_conformance(machine, entry, cpu):
 
 
 def test_conformance_on_486(machine):
-    m = machine(sigma0="guest", args="entry=int", append="fault=log", cpu="486")
+    m = machine(sigma0="guest", args="entry=int", append="fault=log", cpu="486", icount=True)
     value = m.wait()
     results = qemu.tap(m.text().replace("\r", ""))
     failed = [name for name, ok in results.items() if not ok]

@@ -231,7 +231,6 @@ static uint32_t with_handler(void (*fn)(void))
     ep_reply = endpoint_new();
     EXPECT_EQ(tcr_write(L4_CAP(th), L4_TCR_FAULT_SND, L4_CAP(ep_fault)) & 15u, 0);
     EXPECT_EQ(tcr_write(L4_CAP(th), L4_TCR_FAULT_RCV, L4_CAP(ep_reply)) & 15u, 0);
-    *(uint32_t *)(uintptr_t)(page(20) + 4080) = (uint32_t)(uintptr_t)thread_stop;
     seen = 0;
     thread_run(th, fn, page(20) + 4080);
     return th;
@@ -252,10 +251,12 @@ CASE(fault_memory_message, "G18", "a memory fault is a message with operation, a
 CASE(fault_memory_resolved, "M 2.1.2", "a reply that maps the page resolves the fault and the instruction is retried")
 {
     struct message msg = { 0 };
+    uint32_t kp = cap_new();
 
     (void)with_handler(touch_nothing);
     EXPECT_EQ(ipc(NO_CAP, 0, 0, L4_CAP(ep_fault), 0, 63, L4_TS_NEVER, &msg), 4u << 4);
-    msg.m[0] = KPAGES;
+    EXPECT_EQ(create(L4_TYPE_KPAGE, kp, L4_FPAGE(page(32), L4_SPACE_MEM, 13, L4_T), 0), 0);
+    msg.m[0] = L4_CAP_FPAGE(kp, L4_W);
     msg.m[1] = 0xb0000000u | 22u << 4 | L4_ITEM_TABRES;
     map_item(&msg, 2, L4_FPAGE(page(21), L4_SPACE_MEM, 12, L4_R | L4_W), 0xb0000000u);
     *(volatile uint32_t *)(uintptr_t)page(21) = 0;

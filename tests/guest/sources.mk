@@ -1,0 +1,2 @@
+user-programs += guest
+guest-c := $(wildcard tests/guest/*.c)
