@@ -8,53 +8,75 @@
 #define ORDER_MIN L4_NAME_SHIFT /* 4 KB, one capability, one port */
 #define ORDER_MAX 32u
 
+/* Bits [11:10] are the space, and the size is one that a name space has. */
+ALWAYS_INLINE bool is_usual(unsigned order, unsigned space)
+{
+    return order - ORDER_MIN <= ORDER_MAX - ORDER_MIN && space <= L4_SPACE_IO;
+}
+
+static void select_nothing(struct flexpage *out)
+{
+    *out = (struct flexpage){ .order = ORDER_MIN, .mask = flexpage_mask(ORDER_MIN) };
+}
+
+/* Low bits of the base are ignored. */
+static enum l4_detail decode_io(uint32_t word, unsigned order, struct flexpage *out)
+{
+    uint32_t mask = flexpage_mask(order), base = word & ~mask;
+
+    if (base > flexpage_mask(FLEXPAGE_IO_ORDER)) {
+        select_nothing(out);
+        return L4_D_BAD_FLEXPAGE;
+    }
+    order = min_u32(order, FLEXPAGE_IO_ORDER);
+    mask = flexpage_mask(order);
+    *out = (struct flexpage){ base, mask, (mask >> L4_NAME_SHIFT) + 1u, (uint8_t)order, L4_SPACE_IO,
+                              word & L4_RIGHTS_ALL };
+    return L4_D_NONE;
+}
+
 enum l4_detail flexpage_decode(uint32_t word, struct flexpage *out)
 {
     unsigned order = (word >> 4) & 63u, space = (word >> 10) & 3u;
-    uint32_t base;
+    uint32_t mask, base;
 
-    *out = (struct flexpage){ .order = ORDER_MIN };
-    if (word == 0)
-        return L4_D_NONE;
-    /* Below 2^12 bits [11:10] belong to the base, and the space is memory: nothing is that small here. */
-    if (order < ORDER_MIN || space > L4_SPACE_IO)
-        return L4_D_BAD_FLEXPAGE;
-
-    order = min_u32(order, ORDER_MAX);
-    base = word & ~flexpage_mask(order); /* low bits of the base are ignored */
-    if (space == L4_SPACE_IO) {
-        if (base > flexpage_mask(FLEXPAGE_IO_ORDER))
-            return L4_D_BAD_FLEXPAGE;
-        order = min_u32(order, FLEXPAGE_IO_ORDER);
+    if (UNLIKELY(order > ORDER_MAX))
+        order = ORDER_MAX;
+    if (UNLIKELY(!is_usual(order, space))) {
+        select_nothing(out);
+        return word == 0 ? L4_D_NONE : L4_D_BAD_FLEXPAGE;
     }
+    if (UNLIKELY(space == L4_SPACE_IO))
+        return decode_io(word, order, out);
+    mask = flexpage_mask(order);
+    base = word & ~mask; /* low bits of the base are ignored */
     out->base = base;
+    out->mask = mask;
+    out->names = (mask >> L4_NAME_SHIFT) + 1u;
     out->order = (uint8_t)order;
     out->space = (uint8_t)space;
-    out->rights = (uint8_t)(word & L4_RIGHTS_ALL);
-    out->names = 1u << (order - L4_NAME_SHIFT);
-    if (space == L4_SPACE_MEM)
-        out->names = base < L4_USER_TOP
-                         ? min_u32(out->names, (L4_USER_TOP - base) >> L4_NAME_SHIFT) : 0;
+    out->rights = word & L4_RIGHTS_ALL;
+    if (space == L4_SPACE_MEM && (base | mask) >= L4_USER_TOP)
+        out->names = base < L4_USER_TOP ? (L4_USER_TOP - base) >> L4_NAME_SHIFT : 0;
     return L4_D_NONE;
 }
 
 bool flexpage_adjust(const struct flexpage *send, const struct flexpage *window, uint32_t hot,
                      struct hot_spot *out)
 {
-    uint32_t send_mask = flexpage_mask(send->order), window_mask = flexpage_mask(window->order);
     bool whole = send->order <= window->order; /* all of the send flexpage fits into the window */
 
     out->order = whole ? send->order : window->order;
-    if (send->space == L4_SPACE_IO) {
+    if (UNLIKELY(send->space == L4_SPACE_IO)) {
         /* Two aligned ranges: one lies inside the other, or they are apart. */
         out->source = out->destination = whole ? send->base : window->base;
-        return ((send->base ^ window->base) & ~(send_mask | window_mask)) == 0;
+        return ((send->base ^ window->base) & ~(send->mask | window->mask)) == 0;
     }
     if (whole) {
         out->source = send->base;
-        out->destination = window->base | (hot & window_mask & ~send_mask);
+        out->destination = window->base | (hot & window->mask & ~send->mask);
     } else {
-        out->source = send->base | (hot & send_mask & ~window_mask);
+        out->source = send->base | (hot & send->mask & ~window->mask);
         out->destination = window->base;
     }
     return true;

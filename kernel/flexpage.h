@@ -13,11 +13,11 @@
 
 /*
  * A decoded flexpage: 2^order of name space from `base`, aligned to that.
- * Invariant: base is a multiple of 2^order, 12 <= order <= 32, and names counts what the flexpage
+ * Invariant: 12 <= order <= 32, mask = 2^order - 1, base & mask == 0, and names counts what the flexpage
  * selects in steps of 2^12, after clipping memory at L4_USER_TOP.  Selects nothing: names == 0.
  */
 struct flexpage {
-    uint32_t base;
+    uint32_t base, mask;
     uint32_t names;
     uint8_t order, space, rights;
 };
@@ -28,10 +28,10 @@ struct flexpage {
  */
 enum l4_detail flexpage_decode(uint32_t word, struct flexpage *out);
 
-/* 2^order - 1 for any order; orders of 32 and more give all ones. */
+/* 2^order - 1 for orders 1 to 32. */
 ALWAYS_INLINE uint32_t flexpage_mask(unsigned order)
 {
-    return order >= 32u ? 0xffffffffu : (1u << order) - 1u;
+    return (2u << (order - 1u)) - 1u;
 }
 
 /* Where a map takes from and where it puts to: both aligned to 2^order. */

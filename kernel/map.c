@@ -70,8 +70,10 @@ static void spend(unsigned *work, unsigned cost)
 
 static void count(struct map_state *m, const struct piece *p)
 {
+    unsigned order = (p->name >> 4) & 63u;
+
     m->granted |= p->rights;
-    m->mapped += NAMES_OF((p->name >> 4) & 63u);
+    m->mapped += order == L4_NAME_SHIFT ? 1u : NAMES_OF(order);
 }
 
 /* ---- one mapping ---- */
@@ -135,11 +137,13 @@ static uint32_t rights_of(const struct map_job *job, const struct node *source)
 /* Back the name; capability or memory space.  Counts the failure itself. */
 static bool make_table(const struct map_job *job, uint32_t name, unsigned *work)
 {
-    for (unsigned i = 0; i < MAP_TABLE_SOURCES; i++) {
-        if (!job->tables[i].fpage)
+    const struct kres res[] = { { job->from, job->from_tables }, { job->to, job->to_tables } };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(res); i++) {
+        if (!res[i].fpage)
             continue;
         *work = 0; /* pages were cleared: time for a preemption point */
-        if (space_add_table(job->to, job->space, name, &job->tables[i]) == L4_D_NONE)
+        if (space_add_table(job->to, job->space, name, &res[i]) == L4_D_NONE)
             return true;
     }
     fail(job->state, job->space == L4_SPACE_CAP ? L4_D_NO_CAPTABLE : L4_D_NO_PAGETABLE);
@@ -367,7 +371,7 @@ enum l4_detail map_adjust(struct map_job *job, const struct flexpage *send,
                           const struct flexpage *window, uint32_t hot)
 {
     struct hot_spot spot;
-    uint32_t high;
+    uint32_t high, mask;
 
     if (!window->names || window->space != send->space)
         return L4_D_NO_WINDOW;
@@ -378,12 +382,13 @@ enum l4_detail map_adjust(struct map_job *job, const struct flexpage *send,
     job->order = (uint8_t)spot.order;
     job->space = send->space;
     job->rights = send->rights & window->rights;
-    job->names = NAMES_OF(spot.order);
-    if (job->space == L4_SPACE_MEM) {
-        high = max_u32(spot.source, spot.destination);
+    mask = send->mask & window->mask;
+    job->names = (mask >> L4_NAME_SHIFT) + 1u;
+    high = max_u32(spot.source, spot.destination);
+    if (job->space == L4_SPACE_MEM && (high | mask) >= L4_USER_TOP) {
         if (high >= L4_USER_TOP)
             return L4_D_KERNEL_RANGE;
-        job->names = min_u32(job->names, (L4_USER_TOP - high) >> L4_NAME_SHIFT);
+        job->names = (L4_USER_TOP - high) >> L4_NAME_SHIFT;
     }
     return L4_D_NONE;
 }
@@ -436,44 +441,43 @@ static void item_result(struct thread *receiver, uint32_t a, uint32_t b)
 }
 
 /* Where the receiver accepts things of this space; selects nothing: nowhere.  [G12] */
-static struct flexpage window_of(const struct thread *receiver, unsigned space)
+static void window_of(const struct thread *receiver, unsigned space, struct flexpage *out)
 {
-    struct flexpage w = { .order = space == L4_SPACE_IO ? FLEXPAGE_IO_ORDER : 32u,
-                          .space = (uint8_t)space, .rights = L4_RIGHTS_ALL };
+    /* Kernel-made receives accept everything. */
+    static const uint32_t all[] = { L4_ALL_MEM, L4_ALL_CAP, L4_ALL_IO };
+    uint32_t word = receiver->ipc->kind == IPC_USER ? receiver->tcr[L4_TCR_WINDOW + space] : all[space];
 
-    if (receiver->ipc->kind != IPC_USER) {
-        w.names = NAMES_OF(w.order); /* kernel-made receives accept everything */
-        return w;
-    }
-    (void)flexpage_decode(receiver->tcr[L4_TCR_WINDOW + space], &w);
-    if (w.space != space)
-        w.names = 0;
-    return w;
+    (void)flexpage_decode(word, out);
+    if (UNLIKELY(out->space != space))
+        out->names = 0;
 }
 
 static enum step item_map(struct thread *sender, struct thread *receiver, uint32_t a, uint32_t b)
 {
     struct map_state *m = &sender->map;
-    struct map_job job = {
-        .from = sender->task, .to = receiver->task, .state = m,
-        .nodes = { sender->task, m->nodes },
-        .tables = { { sender->task, m->tables }, { receiver->task, receiver->tcr[L4_TCR_RCVRES] } },
-        .badge = m->badge, .badge_size = m->badge_size,
-    };
     struct flexpage send, window;
+    struct map_job job;
     enum l4_detail detail = flexpage_decode(a, &send);
 
-    if (detail == L4_D_NONE && !send.names && a)
+    if (UNLIKELY(!send.names && detail == L4_D_NONE && a))
         detail = L4_D_KERNEL_RANGE;
-    if (detail == L4_D_NONE && a) {
-        window = window_of(receiver, send.space);
+    if (LIKELY(detail == L4_D_NONE && a)) {
+        window_of(receiver, send.space, &window);
         detail = map_adjust(&job, &send, &window, b & ~0xfffu);
     }
-    if (detail != L4_D_NONE || !a) { /* the nil flexpage is no mistake */
+    if (UNLIKELY(detail != L4_D_NONE || !a)) { /* the nil flexpage is no mistake */
         item_fail(m, detail);
         item_result(receiver, 0, L4_ITEM_MAP);
         return STEP_DONE;
     }
+    job.from = sender->task;
+    job.to = receiver->task;
+    job.state = m;
+    job.nodes = (struct kres){ sender->task, m->nodes };
+    job.from_tables = m->tables;
+    job.to_tables = receiver->tcr[L4_TCR_RCVRES];
+    job.badge = m->badge;
+    job.badge_size = m->badge_size;
     if (map_run(&job) == STEP_PREEMPTED)
         return STEP_PREEMPTED;
     item_fail(m, map_outcome(m));
@@ -504,16 +508,17 @@ static bool wants_table(const struct task *task, unsigned space, uint32_t name)
 /* Where the tables go: the window and the region, both rounded up to what one table backs. */
 static bool tables_place(struct thread *receiver, uint32_t b, unsigned space, struct hot_spot *spot)
 {
-    struct flexpage window = window_of(receiver, space);
-    struct flexpage region = {
-        .space = (uint8_t)space,
-        .order = (uint8_t)min_u32(max_u32((b >> 4) & 63u, SUPER_SHIFT), 32u),
-    };
+    unsigned order = min_u32(max_u32((b >> 4) & 63u, SUPER_SHIFT), 32u);
+    struct flexpage region = { .space = (uint8_t)space, .order = (uint8_t)order,
+                               .mask = flexpage_mask(order) };
+    struct flexpage window;
 
+    window_of(receiver, space, &window);
     if (!window.names)
         return false;
     window.order = (uint8_t)max_u32(window.order, SUPER_SHIFT);
-    window.base &= ~flexpage_mask(window.order);
+    window.mask = flexpage_mask(window.order);
+    window.base &= ~window.mask;
     return flexpage_adjust(&region, &window, b & ~0xfffu, spot);
 }
 
@@ -587,7 +592,7 @@ static void item_badge(struct map_state *m, uint32_t a, uint32_t b)
         bits = 0;
     }
     m->badge_size = (uint8_t)bits;
-    m->badge = a & flexpage_mask(bits);
+    m->badge = bits ? a & flexpage_mask(bits) : 0;
 }
 
 static enum step item_perform(struct thread *sender, struct thread *receiver)

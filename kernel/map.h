@@ -9,8 +9,6 @@
 #include "kernel/flexpage.h"
 #include "kernel/thread.h"
 
-#define MAP_TABLE_SOURCES 2u
-
 /*
  * One map operation, already adjusted to one size.  Made anew from its arguments for each stretch of work;
  * what lasts over preemption points is *state (offset, granted, mapped, failed, empty_detail).
@@ -18,13 +16,13 @@
 struct map_job {
     struct task *from, *to;
     struct map_state *state;
-    struct kres nodes;                     /* pays for mapping nodes */
-    struct kres tables[MAP_TABLE_SOURCES]; /* pay for tables, tried in this order; fpage 0: none */
-    uint32_t source, destination;          /* first names */
-    uint32_t names;                        /* how many, clipped to user memory */
-    uint8_t space, order, rights;          /* rights: all masks but the source's own */
-    uint8_t badge_size;                    /* appended to the badges of endpoint capabilities */
+    struct kres nodes;                   /* pays for mapping nodes */
+    uint32_t from_tables, to_tables;     /* pay for tables: kernel pages named in from, else in to; 0: none */
     uint32_t badge;
+    uint8_t badge_size;                  /* appended to the badges of endpoint capabilities */
+    uint8_t space, order, rights;        /* rights: all masks but the source's own */
+    uint32_t source, destination;        /* first names */
+    uint32_t names;                      /* how many, clipped to user memory */
 };
 
 /*

@@ -178,7 +178,7 @@ static void initial_map(struct thread *t)
     struct map_job job = {
         .from = t->task, .to = s->task, .state = &t->map,
         .nodes = { t->task, t->frame.w[OBJ_RES] },
-        .tables = { { t->task, t->frame.w[OBJ_RES] } },
+        .from_tables = t->frame.w[OBJ_RES],
     };
     enum l4_detail detail;
 

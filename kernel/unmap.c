@@ -93,7 +93,7 @@ static bool next_io(const struct task *task, const struct flexpage *fp, uint32_t
                     struct target *out)
 {
     uint32_t first = fp->base + (*offset << L4_NAME_SHIFT);
-    uint32_t last = fp->base + flexpage_mask(fp->order);
+    uint32_t last = fp->base + fp->mask;
     struct node *n = task->io_nodes;
 
     while (n && node_last(n) < first)
@@ -222,7 +222,7 @@ void sys_unmap(struct thread *t)
         return;
     }
     /* All or none: look at the whole list before anything is taken from anybody. */
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; count > 1 && i < count; i++) {
         struct flexpage fp;
         uint32_t word;
 

@@ -62,7 +62,7 @@ static bool decode_agrees(uint32_t w)
         return false;
     if (w == 0)
         return f.names == 0;
-    return f.base == r.base && f.order == r.order && f.space == r.space && f.rights == r.rights &&
+    return f.base == r.base && f.order == r.order && f.mask == (uint32_t)((UINT64_C(1) << f.order) - 1) && f.space == r.space && f.rights == r.rights &&
            (uint64_t)f.names * 4096 == r.end - r.base;
 }
 
@@ -145,10 +145,16 @@ static uint32_t reference_side(struct range own, struct range other, uint32_t ho
     return out;
 }
 
+static struct flexpage range_of(uint32_t base, unsigned order, unsigned space)
+{
+    return (struct flexpage){ base, (uint32_t)((UINT64_C(1) << order) - 1), 1, (uint8_t)order,
+                              (uint8_t)space, 15 };
+}
+
 static void check_pair(struct range send, struct range window, uint32_t hot)
 {
-    struct flexpage s = { send.base, 1, (uint8_t)send.order, L4_SPACE_MEM, 15 };
-    struct flexpage w = { window.base, 1, (uint8_t)window.order, L4_SPACE_MEM, 15 };
+    struct flexpage s = range_of(send.base, send.order, L4_SPACE_MEM);
+    struct flexpage w = range_of(window.base, window.order, L4_SPACE_MEM);
     struct hot_spot spot;
     unsigned order = send.order < window.order ? send.order : window.order;
 
@@ -193,8 +199,8 @@ TEST(hot_spot_published_vectors)
     unsigned i;
 
     for (i = 0; i < ARRAY_SIZE(vectors); i++) {
-        struct flexpage s = { vectors[i].send_base, 1, vectors[i].send_order, L4_SPACE_MEM, 15 };
-        struct flexpage w = { vectors[i].window_base, 1, vectors[i].window_order, L4_SPACE_MEM, 15 };
+        struct flexpage s = range_of(vectors[i].send_base, vectors[i].send_order, L4_SPACE_MEM);
+        struct flexpage w = range_of(vectors[i].window_base, vectors[i].window_order, L4_SPACE_MEM);
 
         EXPECT(flexpage_adjust(&s, &w, vectors[i].hot & 0xfffff000u, &spot));
         EXPECT_EQ(spot.source, vectors[i].source);
@@ -214,8 +220,8 @@ TEST(io_has_no_hot_spot)
                     uint32_t b = align(j * 0x00412345u & 0x0fffffffu, rs);
                     uint64_t a_end = a + (UINT64_C(1) << ss), b_end = b + (UINT64_C(1) << rs);
                     uint64_t first = a > b ? a : b, end = a_end < b_end ? a_end : b_end;
-                    struct flexpage s = { a, 1, (uint8_t)ss, L4_SPACE_IO, 15 };
-                    struct flexpage w = { b, 1, (uint8_t)rs, L4_SPACE_IO, 15 };
+                    struct flexpage s = range_of(a, ss, L4_SPACE_IO);
+                    struct flexpage w = range_of(b, rs, L4_SPACE_IO);
                     struct hot_spot spot;
                     bool meets = flexpage_adjust(&s, &w, 0xfffff000u, &spot);
 
