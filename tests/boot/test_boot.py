@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Booting: processors, memory sizes, loaders, and every way in which it cannot work."""
+
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+
+import pytest
+
+from harness import qemu
+
+PASS = 0x15
+DEMO = f"demo exit={PASS}"
+
+
+def boots(m):
+    assert m.wait() == PASS, m.text()[-3000:]
+    assert "rounds played" in m.text()
+    assert "PANIC" not in m.text()
+
+
+@pytest.mark.parametrize("memory", ["16M", "64M", pytest.param("1G", marks=pytest.mark.slow),
+                                    pytest.param("3584M", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cpu", ["486", "pentium", "pentium3", "qemu32", "max"])
+def test_machines(machine, cpu, memory):
+    boots(machine(args=DEMO, cpu=cpu, memory=memory))
+
+
+def test_release_kernel(machine, release_build):
+    boots(machine(build=release_build, args=DEMO))
+
+
+def test_release_kernel_has_no_debugger(release_build):
+    names = subprocess.run(["nm", release_build / "l4sec.elf"], capture_output=True, text=True, check=True).stdout
+    bad = [line for line in names.splitlines() if re.search(r" (kdb_|gdb_|rsp_|packet_)", line)]
+    assert not bad
+
+
+def test_no_writable_text(build):
+    segments = subprocess.run(["readelf", "-lW", build / "l4sec.elf"], capture_output=True, text=True,
+                              check=True).stdout
+    assert "LOAD" in segments and "RWE" not in segments
+
+
+def test_boot_instructions(machine):
+    """Fewer than 30 million instructions from reset to sigma0's first, firmware included (64 MB)."""
+    m = machine(sigma0="bench", args="only=boot", icount=True)
+    assert m.wait() == 0x10
+    count = int(re.search(r"bench boot (\d+)", m.text()).group(1))
+    assert 100_000 < count < 30_000_000, count
+
+
+def test_iso(machine, build):
+    iso = build / "l4sec.iso"
+    assert iso.exists(), "make iso"
+    m = machine(iso=iso, memory="64M")
+    m.expect(r"rounds played")
+
+
+def bochs_configuration(iso, directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    serial = directory / "serial.txt"
+    (directory / "bochsrc").write_text(f"""\
+config_interface: textconfig
+display_library: rfb, options="timeout=0"
+megs: 64
+cpu: model=p3_katmai, count=1, ips=100000000, reset_on_triple_fault=0
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+ata0-master: type=cdrom, path={iso}, status=inserted
+boot: cdrom
+com1: enabled=1, mode=file, dev={serial}
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
+panic: action=fatal
+error: action=report
+clock: sync=none
+log: {directory / 'bochs.log'}
+""")
+    (directory / "commands").write_text("c\n")
+    return serial
+
+
+def run_bochs(iso, directory, ending, limit=300):
+    """Run Bochs until the serial file contains `ending`; its text."""
+    import time
+    serial = bochs_configuration(iso, directory)
+    process = subprocess.Popen(["bochs", "-q", "-f", str(directory / "bochsrc"), "-rc", str(directory / "commands")],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               cwd=directory)
+    try:
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            text = serial.read_text(errors="replace") if serial.exists() else ""
+            if re.search(ending, text):
+                return text
+            assert process.poll() is None, f"Bochs ended:\n{text[-2000:]}"
+            time.sleep(0.2)
+        raise AssertionError(f"no {ending!r} in Bochs:\n{text[-3000:]}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_iso_in_bochs(build, tmp_path):
+    if not shutil.which("bochs"):
+        pytest.fail("bochs is not installed: scripts/install-packages")
+    copy = tmp_path / "l4sec.iso"
+    shutil.copy(build / "l4sec.iso", copy)
+    assert "PANIC" not in run_bochs(copy, tmp_path / "bochs", r"rounds played")
+
+
+# ---- what cannot work: a message that says what to do, and no hang ----
+
+def refused(m, pattern):
+    m.expect(pattern)
+    assert "PANIC" not in m.text()
+
+
+def test_no_module(machine):
+    refused(machine(sigma0=None), r"(?i)module")
+
+
+def test_not_elf(machine, tmp_path):
+    path = tmp_path / "text.bin"
+    path.write_text("this is not a program\n" * 100)
+    refused(machine(sigma0=path), r"(?i)ELF")
+
+
+def patched(build, tmp_path, patch):
+    image = bytearray((build / "user/sigma0.elf").read_bytes())
+    patch(image)
+    path = tmp_path / "patched.elf"
+    path.write_bytes(image)
+    return path
+
+
+def test_wrong_machine(machine, build, tmp_path):
+    path = patched(build, tmp_path, lambda image: struct.pack_into("<H", image, 18, 40))
+    refused(machine(sigma0=path), r"(?i)(386|IA-32|machine)")
+
+
+def test_overlaps_kernel(machine, build, tmp_path):
+    def patch(image):
+        offset, = struct.unpack_from("<I", image, 28)
+        struct.pack_into("<II", image, offset + 8, 0x00100000, 0x00100000)
+    refused(machine(sigma0=patched(build, tmp_path, patch)), r"is not between 4 MB and")
+
+
+def test_too_little_memory(machine):
+    refused(machine(memory="4M"), r"(?i)memory")
+
+
+def test_no_serial_line(build, tmp_path):
+    """Without a UART the kernel boots, and sigma0 ends the machine."""
+    m = qemu.Machine(tmp_path / "m", build, args=f"quiet exit={PASS}", console=False, extra=["-nodefaults"])
+    try:
+        assert m.process.wait(timeout=qemu.PATIENCE) == PASS * 2 + 1
+    finally:
+        m.kill()
+
+
+def test_all_exit_values(machine):
+    """The harness sees the guest's own value: a test that ends with another one fails."""
+    assert machine(args="quiet exit=7").wait() == 7
