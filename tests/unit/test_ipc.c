@@ -13,6 +13,7 @@
 #include "kernel/check.h"
 #include "kernel/cpu.h"
 #include "kernel/ipc.h"
+#include "kernel/lib/linkset.h"
 #include "kernel/sys.h"
 #include "tests/unit/unit.h"
 
@@ -47,11 +48,23 @@ static void report(struct check *c, const char *text)
     printf("%s: %s\n", c->rule->id, text);
 }
 
+/* What is this test's subject after each step, the rest now and then: its walks are long. */
 static void expect_sound(void)
 {
+    static const char *const groups[] = { "THR", "IPC", "FLT", "SCH", "CPU" };
+    static unsigned calls;
     struct check c = { .report = report };
 
-    EXPECT_EQ(check_all(&c), 0);
+    for (unsigned i = 0; i < LINKSET_COUNT(check_rules); i++) {
+        const struct check_rule *rule = LINKSET_GET(check_rules, i);
+        bool due = calls % 64 == 0;
+
+        for (unsigned g = 0; g < ARRAY_SIZE(groups); g++)
+            due = due || !strcmp(rule->group, groups[g]);
+        if (due)
+            EXPECT_EQ(check_run(&c, rule), 0);
+    }
+    calls++;
 }
 
 static uint32_t *user_word(struct thread *t, unsigned n)
@@ -325,14 +338,14 @@ static void random_exregs(struct thread *t)
     if (victim != 0 && pick(4) == 0)
         ops |= L4_XR_SET_IP;
     t->frame.w[0] = L4_CAP(victim ? THREAD_CAP(victim) : SELF_THREAD) | ops | L4_SYS_EXREGS;
-    t->frame.w[1] = USER_IP;
+    t->frame.w[1] = USER_IP + 4; /* elsewhere: its registers mean nothing then */
 }
 
 static void random_tcr(struct thread *t)
 {
     uint32_t victim = pick(THREADS), number = 0, value = 0;
 
-    switch (pick(6)) {
+    switch (victim ? pick(6) : 3 + pick(2)) { /* the first thread must never wait for a handler */
     case 0: number = L4_TCR_FAULT_SND; value = random_endpoint(); break;
     case 1: number = L4_TCR_FAULT_RCV; value = random_endpoint(); break;
     case 2: number = L4_TCR_EXC_SND + pick(2); value = random_endpoint(); break;
@@ -341,8 +354,6 @@ static void random_tcr(struct thread *t)
     default:
         number = L4_TCR_TASK;
         value = pick(2) ? L4_CAP_INVALID : L4_CAP(SELF_TASK);
-        if (victim == 0)
-            number = 0;
         break;
     }
     t->frame.w[0] = L4_CAP(victim ? THREAD_CAP(victim) : SELF_THREAD) | 1u << 4 | L4_SYS_THREAD_CONTROL;
@@ -358,7 +369,7 @@ static void random_unmap(struct thread *t)
     if (pick(16) == 0)
         t->frame.w[1] = L4_CAP_FPAGE(ENDPOINT_CAP(pick(ENDPOINTS)), 15);
     else if (pick(4) == 0)
-        t->frame.w[1] = L4_CAP_FPAGE(WINDOW_CAP, 15) | (18u << 4);
+        t->frame.w[1] = L4_FPAGE(L4_CAP(WINDOW_CAP), 1, 18, 15);
     else
         t->frame.w[1] = L4_CAP_FPAGE(ALIAS_CAP(pick(ENDPOINTS)), 1u << pick(4));
 }
@@ -384,7 +395,7 @@ static void random_call(struct thread *t)
     case 10:
         t->frame.w[0] = L4_CAP(THREAD_CAP(1 + pick(THREADS - 1))) | L4_XR_HALT_GIVEN | L4_XR_SET_IP |
                         L4_SYS_EXREGS;
-        t->frame.w[1] = USER_IP;
+        t->frame.w[1] = USER_IP + 4;
         return;
     case 11:
         t->frame.w[0] = L4_CAP(THREAD_CAP(1 + pick(THREADS - 1))) | 1u << 4 | L4_SYS_THREAD_CONTROL;
@@ -436,6 +447,11 @@ TEST(soak)
 
         if (!t) {
             printf("everybody waits for ever at step %lu\n", step);
+            for (unsigned i = 0; i < THREADS; i++)
+                printf("thread %u: %s %s nested %u sent %u timeouts 0x%x 0x%x budget %u\n", i,
+                       thread_state_name(threads[i]->state), thread_halt_name(threads[i]->halt_reason),
+                       threads[i]->nested, threads[i]->ipc->sent, threads[i]->ipc->snd_timeout,
+                       threads[i]->ipc->rcv_timeout, threads[i]->resv != NULL);
             EXPECT(t != NULL);
             return;
         }
