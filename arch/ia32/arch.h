@@ -67,7 +67,9 @@ ALWAYS_INLINE void write_msr(uint32_t msr, uint32_t low)
 
 #define PTE_GLOBAL 0x100u
 
+#define EFLAGS_IOPL 0x3000u
 #define EFLAGS_NT 0x4000u
+#define EFLAGS_VM 0x20000u
 
 /* ---- features: CPUID leaf 1 EDX, and leaf 7 where asked for ---- */
 

@@ -81,7 +81,7 @@ sysenter_entry:
         mov     ebx, esp                        ; &thread->frame
         KERNEL_SEGMENTS
         mov     byte [ebx - THREAD_FRAME + THREAD_FAST_EXIT], 1
-        test    dword [ebx + FRAME_EFLAGS], FLAG_NT
+        test    dword [ebx + FRAME_EFLAGS], FLAG_NT | FLAG_IOPL
         mov     esp, kernel_stack_top
         jnz     .clean
 .clean_done:
@@ -90,7 +90,7 @@ sysenter_entry:
         call    sys_entry
         add     esp, 4
         jmp     enter_user
-.clean: ; NT set would make the next iret a task switch
+.clean: ; NT set would make the next iret a task switch; IOPL would go back to the user
         push    dword 2
         popfd
         jmp     .clean_done
@@ -193,9 +193,11 @@ trap_entry:
         PUSH_REGISTERS
         mov     ebx, esp
         KERNEL_SEGMENTS
+        test    dword [ebx + FRAME_EFLAGS], FLAG_VM
+        jnz     .virtual
         test    byte [ebx + FRAME_CS], 3
         jz      .kernel
-        mov     esp, kernel_stack_top
+.user:  mov     esp, kernel_stack_top
         sub     ebx, THREAD_FRAME
         mov     byte [ebx + THREAD_FAST_EXIT], 0
         push    ebx
@@ -232,6 +234,19 @@ trap_entry:
         POP_REGISTERS
         mov     esp, [relocated + FRAME_ESP]
         iretd
+
+; Virtual 8086 mode.  User code cannot get there on a CPU, but an iret with VM set takes it there in an
+; emulator that forgets to look at the privilege level.  gs, fs, ds and es stand above ss: move the frame
+; up to where it belongs.  What goes back has no VM, and flat segments.
+.virtual:
+        lea     esi, [ebx + FRAME_SIZE - 4]
+        lea     edi, [ebx + FRAME_SIZE - 4 + 16]
+        mov     ecx, FRAME_SIZE / 4
+        std
+        rep movsd
+        cld
+        add     ebx, 16
+        jmp     .user
 
 entry_text_end:
 
