@@ -32,7 +32,6 @@ static const struct l4_time low = { L4_CAP(L4_S0_RESERVATION), 10, L4_SCHED_SOFT
 static uint8_t stacks[8][4096] __attribute__((aligned(4096)));
 static uint32_t overhead, pages; /* pages: 1 MB of free memory of ours */
 static const char *only = "";
-static uint64_t started;
 
 /* ---- measuring ---- */
 
@@ -164,13 +163,6 @@ static void server(struct l4_child *c, uint32_t base, uint32_t request, uint32_t
     /* Let it come to its receive. */
     (void)l4_switch(L4_NOTHING, 0, 0);
     (void)l4_switch(L4_NOTHING, 0, 0);
-}
-
-/* From reset, firmware included, to our first instructions. */
-static void group_boot(void)
-{
-    best = started > 0xffffffffu ? 0xffffffffu : (uint32_t)started;
-    report("boot", 0, false);
 }
 
 static void group_null(void)
@@ -407,7 +399,7 @@ static uint32_t find_memory(const struct l4_bootinfo *boot)
 int main(const struct l4_bootinfo *boot)
 {
     static const struct { const char *name; void (*run)(void); } groups[] = {
-        { "boot", group_boot }, { "null", group_null }, { "ipc", group_ipc }, { "objects", group_objects }, { "fault", group_fault },
+        { "null", group_null }, { "ipc", group_ipc }, { "objects", group_objects }, { "fault", group_fault },
         { "switch", group_switch }, { "map", group_map },
     };
     static char text[16];
@@ -415,7 +407,6 @@ int main(const struct l4_bootinfo *boot)
     uint32_t id;
     unsigned i;
 
-    started = l4_rdtsc();
     if (l4_argument(l4_boot_arguments(boot), "only", text, sizeof text))
         only = text;
     if (chosen("boot"))
