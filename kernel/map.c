@@ -181,8 +181,8 @@ static void map_cap(const struct map_job *job, unsigned *work)
     uint32_t name = job->source + (m->offset << L4_NAME_SHIFT);
     uint32_t to = job->destination + (m->offset << L4_NAME_SHIFT);
     struct node **table = job->from->cap_dir[name >> SUPER_SHIFT];
-    struct piece p = { .name = L4_CAP_FPAGE(to >> L4_NAME_SHIFT, 0) };
     struct node *there;
+    struct piece p;
 
     if (!table) {
         skip(m, L4_D_EMPTY);
@@ -197,6 +197,7 @@ static void map_cap(const struct map_job *job, unsigned *work)
     }
     p.rights = rights_of(job, p.source);
     p.obj = p.source->obj;
+    p.name = L4_CAP_FPAGE(to >> L4_NAME_SHIFT, 0);
     if (!p.rights || !append_badge(job, &p)) {
         m->offset++;
         return;
@@ -249,8 +250,8 @@ static void map_mem(const struct map_job *job, unsigned *work)
     uint32_t to = job->destination + (m->offset << L4_NAME_SHIFT);
     uint32_t entry = job->from->pd_shadow[name >> SUPER_SHIFT];
     unsigned index = (name >> L4_NAME_SHIFT) & (TABLE_NAMES - 1u);
-    struct piece p = { .name = L4_FPAGE(to, L4_SPACE_MEM, L4_NAME_SHIFT, 0) };
     struct node **table;
+    struct piece p;
 
     if (!entry) {
         skip(m, L4_D_EMPTY);
@@ -279,6 +280,9 @@ static void map_mem(const struct map_job *job, unsigned *work)
         return;
     }
     p.obj = p.source->obj + (name - node_base(p.source));
+    p.name = L4_FPAGE(to, L4_SPACE_MEM, L4_NAME_SHIFT, 0);
+    p.badge = 0;
+    p.badge_len = 0;
     spend(work, MAP_WORK_NODE);
     entry = job->to->pd_shadow[to >> SUPER_SHIFT];
     if (!entry) {
@@ -452,19 +456,50 @@ static void window_of(const struct thread *receiver, unsigned space, struct flex
         out->names = 0;
 }
 
+/* From where to where.  L4_D_NONE (the nil flexpage: and nothing is placed), or why not. */
+static enum l4_detail place_any(struct map_job *job, const struct thread *receiver, uint32_t fpage,
+                                uint32_t hot)
+{
+    struct flexpage send, window;
+    enum l4_detail detail = flexpage_decode(fpage, &send);
+
+    if (detail != L4_D_NONE || !fpage)
+        return detail;
+    if (!send.names)
+        return L4_D_KERNEL_RANGE;
+    window_of(receiver, send.space, &window);
+    return map_adjust(job, &send, &window, hot);
+}
+
+/* The same for the most common item, one page or one capability that fits; false: use the other. */
+ALWAYS_INLINE bool place_one(struct map_job *job, const struct thread *receiver, uint32_t fpage,
+                             uint32_t hot)
+{
+    unsigned space = (fpage >> 10) & 3u;
+    struct flexpage window;
+
+    if (((fpage >> 4) & 63u) != L4_NAME_SHIFT || space > L4_SPACE_CAP)
+        return false;
+    window_of(receiver, space, &window);
+    if (UNLIKELY(!window.names))
+        return false;
+    job->source = fpage & 0xfffff000u;
+    job->destination = window.base | (hot & window.mask);
+    job->names = 1;
+    job->space = (uint8_t)space;
+    job->order = L4_NAME_SHIFT;
+    job->rights = fpage & window.rights;
+    return space == L4_SPACE_CAP || max_u32(job->source, job->destination) < L4_USER_TOP;
+}
+
 static enum step item_map(struct thread *sender, struct thread *receiver, uint32_t a, uint32_t b)
 {
     struct map_state *m = &sender->map;
-    struct flexpage send, window;
+    enum l4_detail detail = L4_D_NONE;
     struct map_job job;
-    enum l4_detail detail = flexpage_decode(a, &send);
 
-    if (UNLIKELY(!send.names && detail == L4_D_NONE && a))
-        detail = L4_D_KERNEL_RANGE;
-    if (LIKELY(detail == L4_D_NONE && a)) {
-        window_of(receiver, send.space, &window);
-        detail = map_adjust(&job, &send, &window, b & ~0xfffu);
-    }
+    if (!place_one(&job, receiver, a, b & ~0xfffu))
+        detail = place_any(&job, receiver, a, b & ~0xfffu);
     if (UNLIKELY(detail != L4_D_NONE || !a)) { /* the nil flexpage is no mistake */
         item_fail(m, detail);
         item_result(receiver, 0, L4_ITEM_MAP);
