@@ -17,34 +17,34 @@ static enum kdb_rc leave(struct kdb *k, enum debug_resume how)
     return KDB_OK;
 }
 
-KDB_CMD(go, .noun = "go", .verb = "", .alias = "g", .usage = "", .summary = "continue", .example = "go",
+KDB_CMD(go, .early = true, .noun = "go", .verb = "", .alias = "g", .usage = "", .summary = "continue", .example = "go",
         .effect = KE_RESUME)
 {
     return leave(k, DEBUG_GO);
 }
 
-KDB_CMD(step, .noun = "step", .verb = "", .alias = "s", .usage = "", .summary = "execute one instruction",
+KDB_CMD(step, .early = true, .noun = "step", .verb = "", .alias = "s", .usage = "", .summary = "execute one instruction",
         .example = "step", .effect = KE_RESUME)
 {
     return leave(k, DEBUG_STEP_ONE);
 }
 
-KDB_CMD(gdb, .noun = "gdb", .verb = "", .usage = "", .summary = "hand the stopped machine over to GDB on COM2",
-        .example = "gdb", .effect = KE_RESUME)
+KDB_CMD(gdb, .early = true, .noun = "gdb", .verb = "", .usage = "", .summary = "hand the stopped machine over to GDB on COM2",
+        .example = "gdb", .effect = KE_DBG)
 {
     if (!arch_serial_present(1))
         return kdb_fail(k, KDB_NOENT, "there is no COM2");
     return leave(k, DEBUG_OTHER);
 }
 
-KDB_CMD(halt, .noun = "halt", .verb = "", .usage = "", .summary = "stop the machine for good", .effect = KE_MACHINE)
+KDB_CMD(halt, .early = true, .noun = "halt", .verb = "", .usage = "", .summary = "stop the machine for good", .effect = KE_MACHINE)
 {
     (void)k;
     arch_debug_exit(0);
     arch_halt_forever();
 }
 
-KDB_CMD(reboot, .noun = "reboot", .verb = "", .usage = "", .summary = "reset the machine", .effect = KE_MACHINE)
+KDB_CMD(reboot, .early = true, .noun = "reboot", .verb = "", .usage = "", .summary = "reset the machine", .effect = KE_MACHINE)
 {
     (void)k;
     arch_reboot();
@@ -95,6 +95,8 @@ static enum kdb_rc set_point(struct kdb *k, enum bp_kind kind, uint32_t size)
     const char *problem;
     uint32_t address;
 
+    if (k->door == KDB_SYSCALL)
+        return kdb_fail(k, KDB_PERM, "a program must not stop the machine by a point");
     if (!kdb_arg_address(k, 0, &task, &address))
         return k->rc;
     problem = bp_set(kind, task, address, size, BP_OWNER_KDB);

@@ -75,7 +75,7 @@ static void history_pair(struct kdb *k, const struct task *task, uint32_t space,
             (r.c & 0xfffff000u & mask) != (name & mask))
             continue;
         kdb_pair(k, "history", "%s at record %u, %llu us ago", r.event == TRACE_MAP ? "mapped" : "unmapped", n,
-                 (unsigned long long)clock_to_us(clock_now() - r.when));
+                 (unsigned long long)clock_to_us(kdb_now() - r.when));
         return;
     }
     kdb_pair(k, "history", "the trace knows nothing, back to record %u", total > TRACE_RECORDS ? total - TRACE_RECORDS : 0);

@@ -55,7 +55,7 @@ static void help_one(struct kdb *k, const struct kdb_cmd *c)
         kdb_note(k, "    %-12s %s", c->schema->col[i].name, c->schema->col[i].doc);
 }
 
-KDB_CMD(help, .noun = "help", .verb = "", .usage = "[COMMAND | WORD]", .summary = "the commands, one command, or a search",
+KDB_CMD(help, .early = true, .noun = "help", .verb = "", .usage = "[COMMAND | WORD]", .summary = "the commands, one command, or a search",
         .example = "help thread", .schema = &help_schema, .argc_max = 1)
 {
     const char *word = k->argc ? k->argv[0] : NULL;
@@ -126,7 +126,7 @@ static bool schema_head(struct kdb *k, const struct kdb_cmd *c)
     return kdb_row_end(k);
 }
 
-KDB_CMD(schema, .noun = "schema", .verb = "", .usage = "[NOUN]", .summary = "commands and columns as data",
+KDB_CMD(schema, .early = true, .noun = "schema", .verb = "", .usage = "[NOUN]", .summary = "commands and columns as data",
         .example = "schema thread -o json", .schema = &schema_schema, .argc_max = 1)
 {
     unsigned found = 0;
@@ -184,7 +184,7 @@ static enum kdb_rc set_output(struct kdb *k, const char *text)
     return kdb_fail(k, KDB_BADARG, "'%s' is none of text json tsv dot", text);
 }
 
-KDB_CMD(set, .noun = "set", .verb = "", .usage = "[unsafe on|off | max N | budget N | lines N | output FORMAT]",
+KDB_CMD(set, .early = true, .noun = "set", .verb = "", .usage = "[unsafe on|off | max N | budget N | lines N | output FORMAT]",
         .summary = "show or change settings", .example = "set max 50", .schema = &kdb_pairs, .effect = KE_DBG,
         .argc_max = 2)
 {
@@ -223,7 +223,7 @@ KDB_CMD(set, .noun = "set", .verb = "", .usage = "[unsafe on|off | max N | budge
     return kdb_fail(k, KDB_BADARG, "no setting '%s'; set shows them", name);
 }
 
-KDB_CMD(proto, .noun = "proto", .verb = "", .usage = "human | test", .effect = KE_DBG,
+KDB_CMD(proto, .early = true, .noun = "proto", .verb = "", .usage = "human | test", .effect = KE_DBG,
         .summary = "talk to a person or to a driver", .example = "proto test", .argc_min = 1, .argc_max = 1)
 {
     bool test = strcmp(k->argv[0], "test") == 0;
@@ -268,7 +268,7 @@ static bool holds(const char *got, const char *op, const char *want, bool *known
     return false;
 }
 
-KDB_CMD(expect, .noun = "expect", .verb = "", .usage = "'LINE' OP VALUE", .schema = &expect_schema,
+KDB_CMD(expect, .early = true, .noun = "expect", .verb = "", .usage = "'LINE' OP VALUE", .schema = &expect_schema,
         .summary = "run a line and compare its cells", .example = "expect 'thread state=ready | wc' >= 1",
         .argc_min = 3, .argc_max = 3)
 {

@@ -183,7 +183,7 @@ KDB_SCHEMA(who_schema, "who",
 /* What each task has or could get: rights, and the last step that brought them. */
 static struct who_task {
     const struct task *task;
-    uint32_t rights;
+    uint32_t rights, held;
     const struct task *from;
     const struct kobj *over;
     uint32_t steps;
@@ -228,8 +228,8 @@ static bool who_spread(struct kdb *k, const struct kobj *ep, uint32_t steps)
             receiver = who_find(k, r->task);
             if (!receiver || !(sender->rights & ~receiver->rights))
                 continue;
-            if (!receiver->rights || receiver->steps == 0)
-                receiver->steps = receiver->rights ? receiver->steps : steps;
+            if (!receiver->from)
+                receiver->steps = steps;
             receiver->from = s->task;
             receiver->over = ep;
             receiver->rights |= sender->rights;
@@ -288,7 +288,7 @@ KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d]", .ke
             continue;
         w = who_find(k, n->task);
         if (w)
-            w->rights |= node_rights(n);
+            w->held = w->rights |= node_rights(n);
         if ((node_rights(n) & need) != need)
             continue;
         kdb_row(k);
@@ -307,7 +307,9 @@ KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d]", .ke
         return KDB_OK;
     who_closure(k);
     for (unsigned i = 0; i < who_count && kdb_tick(k); i++)
-        if (who[i].from && (who[i].rights & need) == need && who_row(k, &who[i], type))
+        if (who[i].from && (who[i].rights & need) == need &&
+            (need ? (who[i].held & need) != need : (who[i].rights & ~who[i].held) != 0) &&
+            who_row(k, &who[i], type))
             break;
     return KDB_OK;
 }

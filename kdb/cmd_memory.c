@@ -69,7 +69,7 @@ static void x_value(char *to, unsigned size, const struct x_format *f, uint32_t 
     }
 }
 
-KDB_CMD(x, .noun = "x", .verb = "", .alias = "d", .usage = "x/NFU [tkN:]ADDRESS [-f]", .flags = "f", .schema = &x_schema,
+KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d", .usage = "x/NFU [tkN:]ADDRESS [-f]", .flags = "f", .schema = &x_schema,
         .summary = "memory; N count, F x u d c s, U b h w; -f: also devices", .example = "x/8xw =th2", .argc_min = 1,
         .argc_max = 1)
 {
@@ -118,7 +118,7 @@ KDB_CMD(x, .noun = "x", .verb = "", .alias = "d", .usage = "x/NFU [tkN:]ADDRESS 
     return bad ? kdb_fail(k, KDB_FAULT, "%u of %u values cannot be read", bad, f.count) : KDB_OK;
 }
 
-KDB_CMD(w, .noun = "w", .verb = "", .usage = "[tkN:]ADDRESS VALUE [size=1|2|4]", .keys = "size", .effect = KE_MACHINE,
+KDB_CMD(w, .early = true, .noun = "w", .verb = "", .usage = "[tkN:]ADDRESS VALUE [size=1|2|4]", .keys = "size", .effect = KE_MACHINE,
         .summary = "write memory", .example = "w 0xc0100000 0x90 size=1", .argc_min = 2, .argc_max = 2)
 {
     const struct task *task;
@@ -140,7 +140,7 @@ KDB_SCHEMA(sym_schema, "sym",
     { "symbol", K_TEXT, 24, 0, "kernel symbol" },
     { "offset", K_NUM, 6, 0, "behind its start" });
 
-KDB_CMD(sym, .noun = "sym", .verb = "", .usage = "NAME | ADDRESS", .schema = &sym_schema,
+KDB_CMD(sym, .early = true, .noun = "sym", .verb = "", .usage = "NAME | ADDRESS", .schema = &sym_schema,
         .summary = "kernel symbol at an address, or its address", .example = "sym sys_unmap", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
@@ -306,7 +306,7 @@ KDB_SCHEMA(log_schema, "log",
 
 #define LOG_RING 16384u /* the most that is looked at */
 
-KDB_CMD(log, .noun = "log", .verb = "", .usage = "[last=N] [line~PAT]", .keys = "last", .schema = &log_schema,
+KDB_CMD(log, .early = true, .noun = "log", .verb = "", .usage = "[last=N] [line~PAT]", .keys = "last", .schema = &log_schema,
         .summary = "the console ring", .example = "log last=20")
 {
     uint32_t total = log_total(), from = total > LOG_RING ? total - LOG_RING : 0, last = 0, lines = 0;

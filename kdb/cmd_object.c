@@ -13,7 +13,7 @@
 
 static uint64_t since_us(uint64_t when)
 {
-    uint64_t now = clock_now();
+    uint64_t now = kdb_now();
 
     return when && now > when ? clock_to_us(now - when) : 0;
 }
@@ -331,7 +331,7 @@ static const struct kobj *waits_on(const struct thread *t)
 
 static void put_left(struct kdb *k, const struct deadline *d)
 {
-    uint64_t now = clock_now();
+    uint64_t now = kdb_now();
 
     if (!deadline_is_set(d))
         kdb_put_null(k);

@@ -137,6 +137,11 @@ static void query(struct kdb *k, struct node *n, uint32_t lo, uint32_t last, uin
 
     if (!kdb_node_ok(n))
         return;
+    /* The kernel's walker trusts the links: walk them with suspicion first. */
+    for (const struct node *m = n; m; m = kdb_next_node(k, n, m))
+        ;
+    if (k->rc != KDB_OK || k->stop)
+        return;
     memset(&rv, 0, sizeof(rv));
     rv.visit = visit;
     rv.arg = k;
@@ -397,7 +402,7 @@ KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [
         ref.last = 0xffffffffu;
     }
     query(k, ref.node, ref.lo, ref.last, mask, self, "unmapped");
-    for (unsigned i = 0; i < dead_count && kdb_tick(k); i++)
+    for (unsigned i = 0; i < dead_count && k->rc == KDB_OK && kdb_tick(k); i++)
         object_goes(k, dead[i]);
     kdb_note(k, "-- would remove %u mappings, narrow %u, destroy %u objects, stop %u threads, end %u ipc, free %u tables",
              counts.mappings, counts.narrowed, counts.objects, counts.threads, counts.ipc, counts.tables);

@@ -17,7 +17,7 @@
 
 static void put_until(struct kdb *k, const struct deadline *d)
 {
-    uint64_t now = clock_now();
+    uint64_t now = kdb_now();
 
     if (!deadline_is_set(d))
         kdb_put_null(k);
@@ -332,7 +332,7 @@ static bool ipcq_row(struct kdb *k, const struct endpoint *ep, const struct thre
         kdb_put_text(k, kinds[i->kind]);
     else
         kdb_put_bad(k, "%u", i->kind);
-    kdb_put_num(k, t->blocked_since ? clock_to_us(clock_now() - t->blocked_since) : 0);
+    kdb_put_num(k, t->blocked_since ? clock_to_us(kdb_now() - t->blocked_since) : 0);
     put_until(k, &t->timeout);
     kdb_put_num(k, send ? i->sc : i->rc);
     kdb_put_num(k, send ? i->st : i->rt);
@@ -376,7 +376,7 @@ KDB_CMD(stat, .noun = "stat", .verb = "", .usage = "", .schema = &kdb_pairs, .su
 {
     uint32_t unit_bytes, frames, objects = 0, total = trace_total();
     const struct cpu *cpu = this_cpu();
-    uint64_t up = clock_to_us(clock_now());
+    uint64_t up = clock_to_us(kdb_now());
 
     kmem_totals(&unit_bytes, &frames);
     for (struct kobj *o = kdb_next_object(k, NULL, 0); o; o = kdb_next_object(k, o, 0))

@@ -113,18 +113,13 @@ static bool test_cycle(struct kdb *k)
 static bool test_broken_link(struct kdb *k)
 {
     enum kdb_rc rc = k->rc;
-    char held[KDB_OUT];
-    unsigned used = k->out_used;
     bool found;
 
-    memcpy(held, k->out, used);
     make_ring();
     ring[0].next = (struct node *)(uintptr_t)UNMAPPED;
     found = kdb_next_node(k, &ring[0], &ring[0]) == NULL && k->rc == KDB_CORRUPT;
     k->rc = rc;
     k->stop = false;
-    memcpy(k->out, held, used);
-    k->out_used = used;
     return found;
 }
 
@@ -177,7 +172,9 @@ KDB_CMD(self_test, .noun = "self", .verb = "test", .usage = "[CASE]", .schema = 
         if (k->argc && strcmp(k->argv[0], cases[i].name) != 0)
             continue;
         ran++;
+        k->mute = true;
         ok = cases[i].run(k);
+        k->mute = false;
         failed += !ok;
         kdb_row(k);
         kdb_put_text(k, cases[i].name);

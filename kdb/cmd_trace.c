@@ -95,6 +95,8 @@ static void args_text(char *to, unsigned size, const struct trace_record *r)
         if (is_id(name)) {
             id_text(text, sizeof(text), value[i]);
             used += fmt_buffer(to + used, size - used, "%s%s=%s", used ? " " : "", name, text);
+        } else if (strcmp(name, "type") == 0) {
+            used += fmt_buffer(to + used, size - used, "%stype=%s", used ? " " : "", kdb_type_name(value[i]));
         } else {
             used += fmt_buffer(to + used, size - used, value[i] < 10 ? "%s%s=%u" : "%s%s=0x%x", used ? " " : "", name,
                                value[i]);
@@ -105,7 +107,7 @@ static void args_text(char *to, unsigned size, const struct trace_record *r)
 static bool trace_row(struct kdb *k, const struct trace_record *r)
 {
     char text[120];
-    uint64_t now = clock_now();
+    uint64_t now = kdb_now();
     const struct kobj *o = r->thread ? kobj_by_id(r->thread) : NULL;
 
     kdb_row(k);

@@ -229,7 +229,7 @@ static bool why_row(struct kdb *k, const struct thread *t, enum verdict v)
     const struct resv *on = NULL;
     struct waker_list list = { 0, NULL };
     const struct kobj *ep = endpoint_of(t);
-    uint64_t now = clock_now();
+    uint64_t now = kdb_now();
 
     if (blocked(t))
         fmt_buffer(does, sizeof(does), "%s%s", kdb_sound(t->ipc, sizeof(*t->ipc)) && t->ipc->kind < ARRAY_SIZE(kinds)

@@ -46,6 +46,8 @@ static enum kdb_rc may_run(struct kdb *k)
 {
     const struct kdb_cmd *c = k->cmd;
 
+    if (!frame_count && !c->early)
+        return kdb_fail(k, KDB_NOTINIT, "%s needs kernel objects, and there are none yet", c->noun);
     if (!(doors[c->effect] & k->door))
         return kdb_fail(k, KDB_PERM, "%s is of class %s, which this door does not allow", c->noun,
                         effect_names[c->effect]);
@@ -199,7 +201,7 @@ static void begin(struct kdb *k, unsigned door, void (*sink)(void *, char), void
     k->filter_count = 0;
     k->stage_count = 0;
     k->rc = KDB_OK;
-    k->stop = k->more = false;
+    k->stop = k->more = k->mute = false;
     k->rows = k->bad = k->emitted = 0;
     k->budget = kdb_session.budget ? kdb_session.budget : door == KDB_PROMPT ? BUDGET_PROMPT : BUDGET_OTHER;
     k->header_of = NULL;

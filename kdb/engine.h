@@ -76,6 +76,7 @@ struct kdb_cmd {
     const struct kdb_schema *schema; /* NULL: prose only */
     uint8_t effect;           /* enum kdb_effect */
     uint8_t argc_min, argc_max;
+    bool early;               /* works before there are objects */
     enum kdb_rc (*run)(struct kdb *k);
 };
 
@@ -240,6 +241,7 @@ struct kdb {
     struct kdb_row row;            /* under construction */
     enum kdb_rc rc;
     bool stop, more;
+    bool mute;                     /* self test: failures are wanted, say nothing */
     unsigned rows, bad, emitted;
     uint32_t budget;
     const struct kdb_schema *header_of; /* schema whose header has been printed */
@@ -305,6 +307,7 @@ extern struct debug_stop *kdb_stop;  /* why the prompt is open; NULL outside it 
 struct thread *kdb_context(void);    /* the context thread or NULL */
 
 /* prompt.c */
+uint64_t kdb_now(void);              /* the clock; at the prompt as it stood when the machine stopped */
 bool kdb_poll_intr(void);            /* looks at the line, keeps what is not ^C */
 
 #endif

@@ -122,6 +122,7 @@ static void history_add(const char *text)
 struct candidates {
     unsigned count;
     char common[64]; /* what all have in common */
+    char last[64];
     bool show;
 };
 
@@ -130,6 +131,12 @@ static void candidate(void *arg, const char *word)
     struct candidates *c = arg;
     unsigned n = 0;
 
+    if (c->count && strcmp(c->last, word) == 0)
+        return; /* a name that several objects have */
+    n = min_u32((uint32_t)strlen(word), sizeof(c->last) - 1);
+    memcpy(c->last, word, n);
+    c->last[n] = '\0';
+    n = 0;
     if (c->show) {
         if (c->count++ < 48) {
             kdb_puts(word);
@@ -149,7 +156,7 @@ static void candidate(void *arg, const char *word)
 
 static void complete(struct editor *e, bool again)
 {
-    struct candidates c = { 0, "", false };
+    struct candidates c = { 0, "", "", false };
     unsigned start = e->cursor, typed;
 
     while (start > 0 && e->text[start - 1] != ' ')
@@ -170,7 +177,7 @@ static void complete(struct editor *e, bool again)
     }
     if (!again && strlen(c.common) > typed)
         return;
-    c = (struct candidates){ 0, "", true };
+    c = (struct candidates){ 0, "", "", true };
     kdb_putc('\n');
     line_complete(e->text, e->cursor, candidate, &c);
     kdb_puts(c.count > 48 ? "...\n" : "\n");

@@ -494,6 +494,13 @@ static const struct kdb_schema *parse_stage(struct kdb *k, char *text, const str
 
     *st = (struct kdb_stage){ .kind = 0 };
     while (next_token(&text, &t)) {
+        if (!t.quoted && strcmp(t.text, "-o") == 0) { /* how to show concerns the end of the pipe */
+            if (!next_token(&text, &t))
+                kdb_fail(k, KDB_USAGE, "-o needs text, json, tsv or dot");
+            else
+                set_format(k, t.text);
+            continue;
+        }
         if (count && strcmp(token[0].text, "grep") == 0 && !t.quoted && is_flag(t.text)) {
             st->fold |= strchr(t.text, 'i') != NULL;
             st->invert |= strchr(t.text, 'v') != NULL;

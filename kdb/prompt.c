@@ -10,6 +10,7 @@
 #include "kdb/line.h"
 
 #include <arch/console.h>
+#include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/debug/debug.h"
 #include "kernel/lib/fmt.h"
@@ -112,6 +113,13 @@ struct thread *kdb_context(void)
     return thread_current();
 }
 
+static uint64_t stopped_at;
+
+uint64_t kdb_now(void)
+{
+    return kdb_stop ? stopped_at : clock_now();
+}
+
 static const char *reason_name(unsigned reason)
 {
     return reason < ARRAY_SIZE(reasons) ? reasons[reason] : "?";
@@ -207,6 +215,7 @@ static enum debug_resume run(struct debug_stop *stop)
     static char line[KDB_LINE];
     char prompt[24];
 
+    stopped_at = clock_now();
     kdb_stop = stop;
     kdb_session.resume = false;
     kdb_session.thread = 0;

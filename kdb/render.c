@@ -115,6 +115,8 @@ enum kdb_rc kdb_fail(struct kdb *k, enum kdb_rc rc, const char *format, ...)
     va_end(list);
     if (k->rc == KDB_OK)
         k->rc = rc;
+    if (k->mute)
+        return rc;
     k->out_used = 0;
     if (k->format == KDB_AS_JSON) {
         kdb_out(k, "{\"error\":");

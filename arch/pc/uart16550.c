@@ -18,7 +18,7 @@ enum { DATA, INTERRUPTS, FIFO, LINE, MODEM, LINE_STATUS, MODEM_STATUS, SCRATCH }
 #define STATUS_FRAMING  0x1cu /* parity error, framing error, BREAK */
 #define STATUS_ROOM     0x20u
 #define ON_RECEIVE      0x01u
-#define PATIENCE        200000u /* polls, each about a microsecond */
+#define PATIENCE        5000000u /* polls, each about a microsecond: a reader on a busy host may be away for seconds */
 #define DEBUG_EXIT_PORT 0xf4u
 
 static struct uart {

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Every command of the table runs, and its rows are what its schema says."""
+
+import json
+
+import pytest
+
+from harness.kdb import Kdb
+
+#: Lines that change the machine or end the session.
+NOT_HERE = {"go", "step", "gdb", "halt", "reboot", "proto", "self fault", "w"}
+KINDS = {
+    "num": int, "us": int, "bool": bool, "hex": str, "id": str, "name": str, "slot": str, "rights": str, "text": str,
+    "list": list,
+}
+
+
+@pytest.fixture(scope="module")
+def tables(build, tmp_path_factory):
+    from harness.qemu import Machine
+
+    m = Machine(directory=tmp_path_factory.mktemp("kdb"), build=build)
+    m.expect("rounds played")
+    k = Kdb(m)
+    commands = {}
+    for row in k.rows("schema"):
+        entry = commands.setdefault(row["command"], {"columns": {}, "example": None, "effect": None})
+        if row["column"] is None:
+            entry.update(example=row["example"], effect=row["effect"])
+        else:
+            entry["columns"][row["column"]] = row["kind"]
+    yield k, commands
+    m.kill()
+
+
+def ids(k):
+    """Real ids and slots for the placeholders of the examples."""
+    objects = {}
+    for row in k.rows("obj"):
+        objects.setdefault(row["type"], row["id"])
+    return objects
+
+
+def concrete(example, objects):
+    for sample, kind in (("th39", "thread"), ("th34", "thread"), ("th2", "thread"), ("ep16", "endpoint"), ("rs8", "reservation"),
+                         ("kp3", "kernel page"), ("kp2", "kernel page"), ("tk1", "task")):
+        example = example.replace(sample, objects[kind])
+    return example
+
+
+def test_every_example_runs_and_keeps_to_its_schema(tables):
+    k, commands = tables
+    objects = ids(k)
+    assert len(commands) > 60
+    for name, command in commands.items():
+        if name in NOT_HERE or not command["example"]:
+            continue
+        line = concrete(command["example"], objects)
+        reply = k.cmd(line if "'" in line else line + " -o json", rc=None)
+        assert reply.rc in (0, 1, 3, 5, 6), f"{line!r}: rc {reply.rc}\n{reply.text}"
+        for text in reply.lines:
+            if not text.startswith("{") or name == "report":
+                continue
+            row = json.loads(text)
+            if "error" in row:
+                continue
+            for column, value in row.items():
+                if column == "err" or value is None:
+                    continue
+                kind = command["columns"].get(column)
+                assert kind, f"{line!r}: column {column} is not in the schema"
+                assert isinstance(value, KINDS[kind]), f"{line!r}: {column} = {value!r}"
+
+
+def test_machine_commands_need_unsafe(tables):
+    k, _ = tables
+    k.cmd("w 0xc0100000 1", rc=9)
+    k.cmd("reboot", rc=9)
+    k.cmd("x/1xw 0xfee00000 -f", rc=9)
+    k.cmd("set unsafe on")
+    k.cmd("set unsafe off")
+
+
+def test_filters_sorting_and_pipes(tables):
+    k, _ = tables
+    rows = k.rows("obj sort=-id")
+    numbers = [int("".join(c for c in r["id"] if c.isdigit())) for r in rows]
+    assert numbers == sorted(numbers, reverse=True)
+    threads = k.rows("obj type=thread")
+    assert threads and all(r["id"].startswith("th") for r in threads)
+    assert k.rows("obj type=thread | wc") == [{"n": len(threads)}]
+    counts = {r["type"]: r["n"] for r in k.rows("obj | count by type")}
+    assert counts["thread"] == len(threads) and sum(counts.values()) == len(rows)
+    assert len(k.rows("obj | head 3")) == 3
+    assert k.rows("obj | tail 2")[-1] == k.rows("obj")[-1]
+    assert k.rows("obj sort=id | tail 1") == rows[:1]
+    assert all("sigma0" in json.dumps(r) for r in k.rows("obj | grep sigma0"))
+    assert k.rows("obj | sum caps")[0]["sum"] == sum(r["caps"] for r in rows)
+    assert [r["type"] for r in k.rows("obj | uniq type")] == list(dict.fromkeys(r["type"] for r in k.rows("obj")))
+    assert list(k.rows("obj cols=type,id max=1")[0]) == ["type", "id"]
+    task = k.rows("task name=sigma0")[0]["id"]
+    pages = k.rows(f"cap ls {task} type~kernel* rights&a")
+    assert pages and all("a" in r["rights"] for r in pages)
+
+
+def test_expect_compares_and_reports(tables):
+    k, _ = tables
+    k.cmd("expect 'task | wc' >= 1")
+    reply = k.cmd("expect 'task | wc' = 99 -o json", rc=1)
+    assert reply.rows[0]["ok"] is False and reply.rows[0]["want"] == "99"
+
+
+def test_ids_of_the_wrong_type_are_refused(tables):
+    k, _ = tables
+    thread = k.rows("thread")[0]["id"]
+    k.cmd(f"ep show {thread}", rc=4)
+    k.cmd(f"task show {thread.replace('th', 'tk')}", rc=4)
+    k.cmd("thread show th99999", rc=3)
+    k.cmd("thread show @nobody", rc=3)
+
+
+def test_memory_that_is_not_there_is_shown_as_such(tables):
+    k, _ = tables
+    task = k.rows("task")[0]["id"]
+    reply = k.cmd(f"x/4xw {task}:0xbffffff8", rc=5)
+    assert "??" in reply.text
+    reply = k.cmd("x/4xw 0xfffffff0", rc=5)
+    k.cmd("x/1xw 0x1000", rc=5)
+
+
+def test_report_has_all_parts(tables):
+    k, _ = tables
+    reply = k.cmd("report")
+    for part in ("== thread", "== ipcq", "== check", "== log"):
+        assert part in reply.text
