@@ -31,7 +31,8 @@ extern struct stub stub;
 uint32_t thread_context_id(void);             /* of what has stopped now */
 struct thread *thread_of(uint32_t id);        /* NULL: none, or the processor itself */
 bool thread_is_valid(uint32_t id);
-const struct task *thread_task(uint32_t id);  /* whose user addresses; NULL: none */
+/* Whose user addresses; without a thread those in the MMU, before that sigma0's; NULL: nobody's. */
+const struct task *thread_task(uint32_t id);
 void threads_reply_list(void);                /* qfThreadInfo: all in one */
 void threads_reply_extra(uint32_t id);
 void threads_reply_xml(uint32_t offset, uint32_t length);

@@ -4,6 +4,7 @@
  * registers and are left out; a processor that is idle appears as a thread while it is the stopped context.
  */
 #include "gdbstub/stub.h"
+#include "kernel/boot.h"
 #include "kernel/cpu.h"
 #include "kernel/ipc.h"
 #include "kernel/lib/fmt.h"
@@ -32,7 +33,9 @@ bool thread_is_valid(uint32_t id) { return id == stub.context || thread_of(id) !
 const struct task *thread_task(uint32_t id)
 {
     const struct thread *t = thread_of(id);
-    return t ? t->task : NULL;
+    if (t)
+        return t->task;
+    return this_cpu()->loaded ? this_cpu()->loaded : sigma0_task;
 }
 
 /* The next thread to show behind `t`; NULL starts. */
