@@ -636,6 +636,48 @@ TEST(ordered_list)
     EXPECT(!sched_pick() && !this_cpu()->resv);
 }
 
+/* The first reservation comes back while the thread runs on its second: it returns to the first. */
+TEST(position_returns)
+{
+    reset();
+    give_to(1, 1000, 5000, 50, false);
+    give_to(2, 5000, 10000, 40, false);
+    resv_attach(&resvs[2], &threads[1], 255);
+    set_ready(&threads[1], true);
+    spin(4 * MS, 1 * US);
+    EXPECT(this_cpu()->resv == &resvs[2]);
+    spin(1500 * US, 1 * US);
+    EXPECT(this_cpu()->resv == &resvs[1]);
+    EXPECT_EQ(resvs[2].left, 1 * MS);
+    spin(1 * MS, 1 * US);
+    EXPECT(this_cpu()->resv == &resvs[2]);
+}
+
+/* Time once consumed stays consumed, however the parameters change. */
+TEST(consumed_time)
+{
+    struct resv_params p = params(2000, 20000, 10, true);
+
+    reset();
+    give_to(1, 4000, 10000, 50, true);
+    set_ready(&threads[1], true);
+    spin(3 * MS, 1 * US);
+    sched_charge();
+    EXPECT_EQ(resv_used_us(&resvs[1]), 3000);
+    EXPECT_EQ(resv_left_us(&resvs[1]), 1000);
+    resv_set(&resvs[1], &p);
+    EXPECT_EQ(resv_used_us(&resvs[1]), 3000);
+    EXPECT_EQ(resv_left_us(&resvs[1]), 1000);
+    p = params(1000, 20000, 10, false);
+    resv_split(&resvs[2], &resvs[1], &p);
+    EXPECT_EQ(resv_used_us(&resvs[1]), 3000);
+    EXPECT_EQ(resv_left_us(&resvs[1]) + resv_left_us(&resvs[2]), 1000);
+    spin(4 * MS, 1 * US);
+    sched_charge();
+    EXPECT_EQ(resv_used_us(&resvs[1]), 7000);
+    EXPECT_EQ(resv_left_us(&resvs[1]), 0);
+}
+
 /* A second association breaks the first. */
 TEST(one_thread_per_reservation)
 {
@@ -687,6 +729,15 @@ TEST(handoff)
     threads[1].state = THREAD_READY;
     sched_handoff(&threads[2], &threads[1]);
     EXPECT(cpu->resched && sched_pick() == &threads[3]);
+    /* the timer would come too late for the receiver's budget */
+    set_ready(&threads[3], false);
+    EXPECT(sched_pick() == &threads[1]);
+    this_sched()->timer_at = clock_now() + 5 * MS;
+    threads[1].state = THREAD_RECV;
+    threads[3].state = THREAD_READY;
+    sched_handoff(&threads[1], &threads[3]);
+    EXPECT(cpu->resched && sched_pick() == &threads[3]);
+    EXPECT(this_sched()->timer_at <= clock_now() + resvs[3].left);
     /* a spent payer is noticed */
     host_clock += 3 * MS;
     threads[3].state = THREAD_RECV;
