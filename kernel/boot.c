@@ -222,7 +222,7 @@ static uint32_t load_sigma0(const struct boot_module *m)
             boot_fail("sigma0's segment %u has virtual address 0x%x but physical address 0x%x: "
                       "link it at its load address", i, s->vaddr, s->paddr);
         if (s->paddr < SIGMA0_LOWEST || end < s->paddr || end > PHYS_DIRECT_MAX)
-            boot_fail("sigma0's segment %u (0x%x..0x%x) is outside 4 MB to 896 MB: link it there",
+            boot_fail("sigma0's segment %u (0x%x..0x%x) is not between 4 MB and 896 MB: link it there",
                       i, s->paddr, end);
         if (!boot_mem_is_ram(s->paddr, end))
             boot_fail("sigma0's segment %u (0x%x..0x%x) is not in RAM: link it elsewhere or give the "
