@@ -144,16 +144,12 @@ ALWAYS_INLINE void *frame_take_units(struct frame *f, char *page, unsigned unit,
 
     f->use = use_set_hint(f->use - (units << 8), hint);
     tags[unit >> 3] |= (uint32_t)tag << ((unit & 7u) * 4u);
-    if (LIKELY(units == 1)) {
-        __builtin_memset(object, 0, L4_UNIT); /* eight stores, no call */
-    } else {
+    if (units > 1)
         tags_fill(tags, unit + 1u, units - 1u, 0x11111111u * UNIT_MORE);
-        memset(object, 0, units * L4_UNIT);
-    }
-    return object;
+    return memset(object, 0, units * L4_UNIT);
 }
 
-ALWAYS_INLINE void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
+static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
 {
     char *page = phys_to_virt(kp->base), *empty_page = NULL;
     struct frame *f = &frame_table[kp->base >> PAGE_SHIFT], *empty = NULL;
@@ -186,11 +182,33 @@ ALWAYS_INLINE void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag 
     return frame_take_units(empty, empty_page, 2, units, tag);
 }
 
+/*
+ * One unit: nearly all allocations are mapping nodes.  If the frame at the hint has a free unit, that is
+ * the first fit.
+ */
+ALWAYS_INLINE void *alloc_unit(struct kpage *kp, enum unit_tag tag)
+{
+    struct frame *f = &frame_table[(kp->base >> PAGE_SHIFT) + kp->hint];
+    uint32_t use = f->use, zero, *tags;
+    unsigned w, unit;
+    char *page;
+
+    if (UNLIKELY(kp->hint >= kp->frames || use_kind(use) != FRAME_CHUNKED || use_free(use) == 0))
+        return alloc_units(kp, 1, tag);
+    page = phys_to_virt(kp->base + ((paddr_t)kp->hint << PAGE_SHIFT));
+    tags = (uint32_t *)(void *)page;
+    for (w = use_hint(use) >> 3; (zero = (tags[w] - 0x11111111u) & ~tags[w] & 0x88888888u) == 0;)
+        w++; /* ends: one is free */
+    unit = w * 8u + (unsigned)__builtin_ctz(zero) / 4u;
+    tags[w] |= (uint32_t)tag << ((unit & 7u) * 4u);
+    f->use = use_set_hint(use - (1u << 8), unit + 1u);
+    return __builtin_memset(page + unit * L4_UNIT, 0, L4_UNIT); /* eight stores, no call */
+}
+
 void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag)
 {
-    /* Mapping nodes, by far the most frequent, are one unit: let the compiler see that. */
     if (LIKELY(size <= L4_UNIT))
-        return alloc_units(kp, 1, tag);
+        return alloc_unit(kp, tag);
     return alloc_units(kp, units_of(size), tag);
 }
 
@@ -215,7 +233,7 @@ void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owne
 }
 
 /* Frame f, number `frame`, has room again. */
-static void frame_has_room(const struct frame *f, uint32_t frame)
+ALWAYS_INLINE void frame_has_room(const struct frame *f, uint32_t frame)
 {
     struct kpage *kp = (struct kpage *)(uintptr_t)f->kp;
     uint32_t index = frame - (kp->base >> PAGE_SHIFT);
@@ -224,16 +242,16 @@ static void frame_has_room(const struct frame *f, uint32_t frame)
         kp->hint = (uint16_t)index;
 }
 
-void kmem_free(void *object, unsigned size)
+ALWAYS_INLINE void free_units(void *object, unsigned units)
 {
     paddr_t phys = virt_to_phys(object);
     uint32_t frame = phys >> PAGE_SHIFT, use;
-    unsigned unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT, units = units_of(size);
+    unsigned unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT;
     struct frame *f = &frame_table[frame];
     uint32_t *tags = phys_to_virt(round_down(phys, PAGE_SIZE));
 
     ASSERT(use_kind(f->use) == FRAME_CHUNKED && unit_tag_get(tags, unit) > UNIT_MORE);
-    if (LIKELY(units == 1))
+    if (units == 1)
         tags[unit >> 3] &= ~(15u << ((unit & 7u) * 4u));
     else
         tags_fill(tags, unit, units, 0);
@@ -242,6 +260,14 @@ void kmem_free(void *object, unsigned size)
         use = use_set_hint(use, unit);
     f->use = use_free(use) == L4_UNITS_USABLE ? FRAME_FREE : use;
     frame_has_room(f, frame);
+}
+
+void kmem_free(void *object, unsigned size)
+{
+    if (LIKELY(size <= L4_UNIT))
+        free_units(object, 1);
+    else
+        free_units(object, units_of(size));
 }
 
 void kmem_free_page(void *page)
@@ -306,7 +332,8 @@ void *kmem_alloc(const struct kres *res, unsigned size, enum unit_tag tag, enum 
 
     *detail = L4_D_RES_EMPTY;
     while ((kp = kres_next(&w)) != NULL) {
-        void *object = kmem_alloc_in(kp, size, tag);
+        void *object = LIKELY(size <= L4_UNIT) ? alloc_unit(kp, tag)
+                                               : alloc_units(kp, units_of(size), tag);
 
         if (object) {
             *detail = L4_D_NONE;

@@ -55,17 +55,22 @@ void mapdb_unlink(struct node *leaf)
     unlink_leaf(leaf);
 }
 
+void mapdb_drop_nameless(struct node *leaf)
+{
+    /* A connector holds the reference bits of what was below it: they go on upward. [G27] */
+    leaf->parent->flags |= leaf->flags & (NODE_REF_R | NODE_REF_W);
+    unlink_leaf(leaf);
+    if (LIKELY(!(leaf->flags & NODE_STATIC)))
+        kmem_free(leaf, L4_SIZE_NODE);
+}
+
 void mapdb_drop(struct node *leaf)
 {
     if (leaf->task) {
         MAPDB_TRACE_UNMAP(leaf);
         space_leave(leaf);
     }
-    /* A connector holds the reference bits of what was below it: they go on upward. [G27] */
-    leaf->parent->flags |= leaf->flags & (NODE_REF_R | NODE_REF_W);
-    unlink_leaf(leaf);
-    if (!(leaf->flags & NODE_STATIC))
-        kmem_free(leaf, L4_SIZE_NODE);
+    mapdb_drop_nameless(leaf);
 }
 
 bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last)

@@ -24,6 +24,7 @@ void mapdb_unlink(struct node *leaf);
 
 /* Take a leaf out of its name (if it has one) and its tree, and free it.  Reference bits go up. */
 void mapdb_drop(struct node *leaf);
+void mapdb_drop_nameless(struct node *leaf); /* the same for one that has left its name already */
 /* Trace record: n loses its name.  Objects are recorded by id, memory and ports by address. */
 #define MAPDB_TRACE_UNMAP(n)                                                          \
     TRACE(UNMAP, node_space(n) == L4_SPACE_CAP ? node_kobj(n)->id : (n)->obj,         \
@@ -56,6 +57,7 @@ struct revoke {
     bool active;
     bool emptied;             /* pass 1 left connectors: pass 2 has work */
     bool listed;              /* on revoke_active: was preempted */
+    bool whole;               /* lo..last covers the root: all of its subtree is selected */
     void (*visit)(struct revoke *rv, struct node *n);
     void *arg;
 };

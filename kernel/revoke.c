@@ -171,7 +171,8 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
     rv->mask = (uint8_t)mask;
     rv->how = (uint8_t)how;
     rv->pass = 1;
-    rv->selected = 0;
+    rv->whole = lo <= root->obj && last >= node_last(root);
+    rv->selected = rv->whole;
     rv->refs = 0;
     rv->emptied = false;
     rv->listed = false;
@@ -183,6 +184,8 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
         if (mask) {
             rv->lo = 0;
             rv->last = 0xffffffffu;
+            rv->whole = true;
+            rv->selected = 1;
         }
         uint32_t rights = node_rights(root) & ~mask;
 
@@ -192,7 +195,7 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
         /* The root's sticky bits tell of vanished mappings derived from it.  They do not say where: a
          * question about a part of the page reports them and leaves them. */
         rv->refs |= (uint8_t)node_flag_refs(root->flags);
-        if (lo <= root->obj && last >= node_last(root))
+        if (rv->whole)
             root->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
     }
 }
@@ -237,7 +240,7 @@ ALWAYS_INLINE bool revoke_node(struct revoke *rv, struct node *c)
         rv->emptied = true;
         return false;
     }
-    mapdb_drop(c);
+    mapdb_drop_nameless(c);
     return true;
 }
 
@@ -249,7 +252,7 @@ ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, unsig
         struct node *next = c->next;
 
         *work -= 1;
-        if (c->depth == depth + 1u)
+        if (UNLIKELY(!rv->whole) && c->depth == depth + 1u)
             rv->selected = c->obj <= rv->last && node_last(c) >= rv->lo;
         if (rv->selected && revoke_node(rv, c) && *work)
             *work -= 1;

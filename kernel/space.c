@@ -218,30 +218,37 @@ bool space_backed(const struct task *task, uint32_t name)
     }
 }
 
+ALWAYS_INLINE void page_enter(struct task *task, struct node *n)
+{
+    uint32_t base = node_base(n), dir = dir_index(base), index = table_index(base);
+    struct node **slot = &shadow_table(task->pd_shadow[dir])[index];
+
+    ASSERT(dir < USER_ENTRIES && task->pd_shadow[dir] && !(task->pd_shadow[dir] & 1u) && !*slot);
+    *slot = n;
+    if (LIKELY(!frame_is_converted(n->obj)))
+        table_of(task->pd[dir])[index] =
+            pte_make(n->obj, node_rights(n), (n->flags & NODE_DEVICE) != 0, false);
+}
+
 void space_enter(struct task *task, struct node *n)
 {
     uint32_t base = node_base(n), dir = dir_index(base);
 
     n->task = task;
+    if (LIKELY((n->name & 0xff0u) == L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0))) {
+        page_enter(task, n);
+        return;
+    }
     switch (node_space(n)) {
     case L4_SPACE_CAP:
         ASSERT(task->cap_dir[dir] && !task->cap_dir[dir][table_index(base)]);
         task->cap_dir[dir][table_index(base)] = n;
         break;
     case L4_SPACE_MEM:
-        ASSERT(dir < USER_ENTRIES);
-        if (node_is_super(n)) {
-            ASSERT(task->pd_shadow[dir] == 0);
-            task->pd_shadow[dir] = (uint32_t)(uintptr_t)n | 1u;
-            if (!block_is_converted(n->obj))
-                task->pd[dir] = node_pte(n, node_rights(n));
-        } else {
-            ASSERT(task->pd_shadow[dir] && !(task->pd_shadow[dir] & 1u));
-            ASSERT(!shadow_table(task->pd_shadow[dir])[table_index(base)]);
-            shadow_table(task->pd_shadow[dir])[table_index(base)] = n;
-            if (!frame_is_converted(n->obj))
-                table_of(task->pd[dir])[table_index(base)] = node_pte(n, node_rights(n));
-        }
+        ASSERT(dir < USER_ENTRIES && node_is_super(n) && task->pd_shadow[dir] == 0);
+        task->pd_shadow[dir] = (uint32_t)(uintptr_t)n | 1u;
+        if (!block_is_converted(n->obj))
+            task->pd[dir] = node_pte(n, node_rights(n));
         break;
     default:
         io_enter(task, n);
@@ -249,30 +256,56 @@ void space_enter(struct task *task, struct node *n)
     }
 }
 
+/* A 4 KB page: much the most frequent, so it goes straight. */
+ALWAYS_INLINE uint32_t page_take(struct node *n)
+{
+    struct task *task = n->task;
+    uint32_t base = node_base(n), dir = dir_index(base), index = table_index(base);
+    uint32_t *entry = &table_of(task->pd[dir])[index], old = *entry;
+    /* Both pairs of bits side by side: NODE_REF_* are PTE_* one place further up. */
+    uint32_t refs = (old & PTE_REFS) << 1 | (n->flags & (NODE_REF_R | NODE_REF_W));
+
+    ASSERT(shadow_table(task->pd_shadow[dir])[index] == n);
+    shadow_table(task->pd_shadow[dir])[index] = NULL;
+    *entry = 0;
+    n->task = NULL;
+    n->name &= ~15u;
+    n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
+    if (old)
+        arch_tlb_flush_page(task, base);
+    return refs ? node_flag_refs(refs) : 0;
+}
+STATIC_ASSERT(PTE_ACCESSED << 1 == NODE_REF_R && PTE_DIRTY << 1 == NODE_REF_W);
+
+static uint32_t super_take(struct node *n)
+{
+    struct task *task = n->task;
+    uint32_t base = node_base(n), refs = node_flag_refs(n->flags);
+
+    n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
+    if (n->flags & NODE_VIEW)
+        refs |= pte_refs(view_drop(task, n));
+    else
+        refs |= entry_clear(task, node_entry(n), base);
+    ASSERT(shadow_super(task->pd_shadow[dir_index(base)]) == n);
+    task->pd_shadow[dir_index(base)] = 0;
+    return refs;
+}
+
 uint32_t space_take(struct node *n)
 {
     struct task *task = n->task;
-    uint32_t base = node_base(n), dir = dir_index(base), refs = 0;
+    uint32_t base = node_base(n), refs = 0;
 
+    if (LIKELY((n->name & 0xff0u) == L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0)))
+        return page_take(n);
     switch (node_space(n)) {
     case L4_SPACE_CAP:
-        ASSERT(task->cap_dir[dir][table_index(base)] == n);
-        task->cap_dir[dir][table_index(base)] = NULL;
+        ASSERT(task->cap_dir[dir_index(base)][table_index(base)] == n);
+        task->cap_dir[dir_index(base)][table_index(base)] = NULL;
         break;
     case L4_SPACE_MEM:
-        refs = node_flag_refs(n->flags);
-        n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
-        if (UNLIKELY(n->flags & NODE_VIEW))
-            refs |= pte_refs(view_drop(task, n));
-        else
-            refs |= entry_clear(task, node_entry(n), base);
-        if (node_is_super(n)) {
-            ASSERT(shadow_super(task->pd_shadow[dir]) == n);
-            task->pd_shadow[dir] = 0;
-        } else {
-            ASSERT(shadow_table(task->pd_shadow[dir])[table_index(base)] == n);
-            shadow_table(task->pd_shadow[dir])[table_index(base)] = NULL;
-        }
+        refs = super_take(n);
         break;
     default:
         io_leave(task, n);
