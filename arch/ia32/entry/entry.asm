@@ -16,6 +16,8 @@
         extern  kernel_stack_top
         extern  kernel_exit
         extern  sys_entry
+        extern  ipc_fast
+        extern  cpu_tss
         extern  trap_user
         extern  trap_kernel
         extern  trap_double_fault
@@ -86,6 +88,26 @@ sysenter_entry:
         jnz     .clean
 .clean_done:
         sub     ebx, THREAD_FRAME
+        mov     eax, ebx
+        call    ipc_fast                        ; eax = the thread to resume, or 0
+        test    eax, eax
+        jz      .general
+
+        ; Of arch_prepare(), what is left for a thread without ports whose FPU state stays as it is.
+        mov     edx, [eax + THREAD_TASK]
+        cmp     edx, [boot_cpu + CPU_LOADED]
+        je      .loaded
+        mov     [boot_cpu + CPU_LOADED], edx
+        mov     ecx, [edx + TASK_PD_PHYS]
+        mov     [cpu_tss + AREA_CR3], ecx
+        mov     cr3, ecx
+.loaded:
+        lea     ecx, [eax + THREAD_FRAME + FRAME_SIZE]
+        mov     [cpu_tss + AREA_ESP0], ecx
+        mov     word [cpu_tss + AREA_IOMAP], IOMAP_NONE
+        jmp     enter_user.thread
+
+.general:
         push    ebx
         call    sys_entry
         add     esp, 4
@@ -135,6 +157,7 @@ syscall_common:
         align   16
 enter_user:
         call    kernel_exit                     ; eax = the thread
+.thread:
         lea     edx, [eax + THREAD_FRAME]
         mov     ecx, USER_DS
         mov     fs, ecx
@@ -206,6 +229,13 @@ trap_entry:
         jmp     enter_user
 
 .kernel: ; stay on this stack, unless it is the few words that the code above works on
+        mov     eax, [ebx + FRAME_VECTOR]
+        cmp     eax, 1
+        je      .apart
+        cmp     eax, 3
+        je      .apart
+        cmp     eax, VECTOR_COM2
+        je      .apart
         mov     eax, [ebx + FRAME_EIP]
         sub     eax, entry_text_start
         cmp     eax, entry_text_end - entry_text_start
@@ -234,6 +264,18 @@ trap_entry:
         POP_REGISTERS
         mov     esp, [relocated + FRAME_ESP]
         iretd
+
+; A debugger may write right below the stack pointer that it sees (GDB calls functions that way): neither the
+; frame nor our own calls may be there.  None of these vectors comes again before it has returned.
+.apart: lea     eax, [ebx + FRAME_ESP]
+        mov     esi, ebx
+        mov     edi, relocated
+        mov     ecx, FRAME_ESP / 4
+        rep movsd
+        mov     [edi], eax
+        mov     ebx, relocated
+        mov     esp, trap_stack_top
+        jmp     .stay
 
 ; Virtual 8086 mode.  User code cannot get there on a CPU, but an iret with VM set takes it there in an
 ; emulator that forgets to look at the privilege level.  gs, fs, ds and es stand above ss: move the frame

@@ -16,7 +16,14 @@ void offsets(void)
 {
     OFFSET(THREAD_FRAME, offsetof(struct thread, frame));
     OFFSET(THREAD_FAST_EXIT, offsetof(struct thread, fast_exit));
+    OFFSET(THREAD_TASK, offsetof(struct thread, task));
+    OFFSET(TASK_PD_PHYS, offsetof(struct task, pd_phys));
     OFFSET(CPU_CURRENT, offsetof(struct cpu, current));
+    OFFSET(CPU_LOADED, offsetof(struct cpu, loaded));
+    OFFSET(AREA_ESP0, offsetof(struct tss_area, tss.esp0));
+    OFFSET(AREA_CR3, offsetof(struct tss_area, tss.cr3));
+    OFFSET(AREA_IOMAP, offsetof(struct tss_area, tss.iomap));
+    OFFSET(IOMAP_NONE, TSS_IOMAP_NONE);
     OFFSET(FRAME_SIZE, sizeof(struct user_frame));
     OFFSET(FRAME_VECTOR, offsetof(struct user_frame, vector));
     OFFSET(FRAME_EIP, offsetof(struct user_frame, eip));
@@ -30,6 +37,7 @@ void offsets(void)
     OFFSET(USER_DS, SEL_USER_DS);
     OFFSET(SYSENTER_VECTOR, VECTOR_SYSENTER);
     OFFSET(SYSCALL_VECTOR, VECTOR_SYSCALL);
+    OFFSET(VECTOR_COM2, VECTOR_IRQ0 + IRQ_COM2);
     OFFSET(USER_EFLAGS, L4_USER_EFLAGS);
     OFFSET(FLAG_TF, EFLAGS_TF);
     OFFSET(FLAG_IF, EFLAGS_IF);

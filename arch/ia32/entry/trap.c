@@ -76,7 +76,7 @@ static void regs_from_frame(struct debug_regs *regs, const struct user_frame *f,
     *regs = (struct debug_regs){
         .eax = f->eax, .ecx = f->ecx, .edx = f->edx, .ebx = f->ebx, .ebp = f->ebp, .esi = f->esi,
         .edi = f->edi, .eip = f->eip, .eflags = f->eflags, .vector = f->vector, .error = f->error,
-        .esp = user ? f->esp : (uint32_t)(uintptr_t)&f->esp,
+        .esp = user || f == &relocated ? f->esp : (uint32_t)(uintptr_t)&f->esp,
         .cs = user ? SEL_USER_CS : SEL_KERNEL_CS, .ss = user ? SEL_USER_DS : SEL_KERNEL_DS,
         .ds = SEL_USER_DS, .es = SEL_USER_DS, .fs = SEL_USER_DS, .gs = SEL_USER_DS,
         .user = user,
@@ -180,13 +180,14 @@ static const char *vector_name(uint32_t vector)
     return vector < ARRAY_SIZE(names) ? names[vector] : "exception";
 }
 
-/* What iret must load: in place, or `relocated` if the stack pointer was changed. */
+/* What iret must load: in place, or `relocated` if it came from there or the stack pointer was changed. */
 static struct user_frame *resume(struct user_frame *f, const struct debug_regs *regs)
 {
     frame_from_regs(f, regs);
     if (LIKELY(regs->esp == (uint32_t)(uintptr_t)&f->esp))
         return f;
-    memcpy(&relocated, f, offsetof(struct user_frame, esp));
+    if (f != &relocated)
+        memcpy(&relocated, f, offsetof(struct user_frame, esp));
     relocated.esp = regs->esp;
     return &relocated;
 }
