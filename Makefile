@@ -74,7 +74,7 @@ unit-flags   := $(gen) -m32 -O1 -D_DEFAULT_SOURCE $(warnings) -fsanitize=address
 nasm-flags   := -f elf32 -w+all -w+error -I$(O)/ -I./ $(if $(filter debug,$(MODE)),-g -F dwarf)
 link-flags   := -m elf_i386 --fatal-warnings -z noexecstack --build-id=none --orphan-handling=error \
                 -z max-page-size=4096
-flags-for = $(if $(filter user/% tests/guest/%,$(1)),$(user-flags),$(kernel-flags))
+flags-for = $(if $(filter user/% tests/%,$(1)),$(user-flags),$(kernel-flags))
 
 # ---- what to build -------------------------------------------------------------------------------
 kernel   := $(O)/l4sec.elf
