@@ -397,3 +397,91 @@ TEST(refusals)
             printf("case %u should say '%s' but says: %s\n", i, cases[i].says, text);
     }
 }
+
+/* ---- anything goes: it boots into a consistent state, or it refuses with a message ---- */
+
+static uint32_t seed;
+static uint32_t random_word(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 17;
+    seed ^= seed << 5;
+    return seed;
+}
+
+static struct boot_range random_ranges[40];
+static struct boot_module random_modules[6];
+
+static void anything(struct boot_desc *d)
+{
+    unsigned i, byte;
+
+    /* What the host's memory can hold is RAM in any pieces; devices are anywhere. */
+    d->range_count = random_word() % 40;
+    for (i = 0; i < d->range_count; i++) {
+        uint32_t start = random_word() % 0x2000000, size = random_word() % (random_word() & 1 ? 0x2000000 : 0x20000);
+        bool ram = random_word() % 4 != 0;
+
+        if (random_word() % 4)
+            start &= ~0xfffu;
+        if (ram)
+            size = min_u32(size, 0x2000000 - start);
+        random_ranges[i] = (struct boot_range){ start, (uint64_t)start + size, ram ? L4_MEM_RAM : L4_MEM_DEVICE };
+        if (!ram)
+            random_ranges[i].start += (uint64_t)(random_word() % 3) << 31;
+        if (!ram)
+            random_ranges[i].end += (uint64_t)(random_word() % 4) << 31;
+    }
+    if (random_word() & 1 && d->range_count < 40)
+        random_ranges[d->range_count++] = (struct boot_range){ 0, 0x2000000, L4_MEM_RAM };
+    d->ranges = random_ranges;
+    random_modules[0] = d->modules[0];
+    d->module_count = 1 + random_word() % 6;
+    for (i = 1; i < d->module_count; i++) {
+        uint32_t start = random_word() % 0x2000000;
+
+        random_modules[i] = (struct boot_module){ start, start + random_word() % 0x1000, "m" };
+    }
+    d->modules = random_modules;
+    if (random_word() & 1)
+        for (i = random_word() % 4; i; i--) {
+            byte = random_word() % 84;
+            host_memory[d->modules[0].start + byte] = (char)random_word();
+        }
+    d->superpages = random_word() & 1;
+    for (i = 0; i < 7; i++) {
+        d->kernel_ports[i][0] = (uint16_t)random_word();
+        d->kernel_ports[i][1] = (uint16_t)(d->kernel_ports[i][0] + random_word() % 64);
+    }
+}
+
+TEST(anything_boots_or_is_refused)
+{
+    unsigned rounds = (unsigned)unit_number("rounds", 60), i, booted = 0, refused = 0;
+
+    for (i = 0; i < rounds; i++) {
+        int status;
+        pid_t child;
+
+        fflush(stdout);
+        child = fork();
+        if (child == 0) {
+            seed = (uint32_t)unit_number("seed", 1) * 7919u + i * 2654435761u + 1u;
+            host_boot(&(struct host_config){ .megabytes = 32, .options = "exit", .alter = anything });
+            expect_memory(random_ranges, 40, true);
+            expect_consistent();
+            fflush(stdout);
+            _exit(unit_failures ? 1 : 0);
+        }
+        waitpid(child, &status, 0);
+        EXPECT(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+            booted++;
+        else if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+            refused++;
+        else
+            printf("round %u\n", i);
+    }
+    EXPECT(booted > 0 && refused > 0);
+    printf("%u booted, %u refused\n", booted, refused);
+}
