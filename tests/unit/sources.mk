@@ -5,3 +5,5 @@ unit-tests += test_sched
 unit-tests += test_map
 unit-tests += test_boot
 unit-tests += test_ipc
+unit-tests += test_storm
+unit-tests += test_memory
