@@ -269,7 +269,7 @@ KDB_CMD(bt, .noun = "bt", .verb = "", .usage = "[thN]", .schema = &bt_schema, .s
     struct debug_regs r;
     const struct thread *t;
     const struct task *task;
-    uint32_t fp, pc;
+    uint32_t fp, pc, offset = 0;
     bool user;
 
     if (!regs_of(k, &r, &t))
@@ -283,6 +283,10 @@ KDB_CMD(bt, .noun = "bt", .verb = "", .usage = "[thN]", .schema = &bt_schema, .s
 
         if (bt_row(k, n, user, pc, fp))
             break;
+        /* At the first instruction the return address is still on top of the stack. */
+        if (n == 0 && !user && (!sym_find(pc, &offset) || offset == 0) &&
+            probe_read(NULL, r.esp, &pc, 4, false) == 4 && sym_find(pc, &offset))
+            continue;
         if (fp == 0 || (fp & 3u) || (fp < L4_USER_TOP) != user ||
             probe_read(user ? task : NULL, fp, pair, 8, false) != 8)
             break;

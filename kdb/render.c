@@ -97,7 +97,7 @@ void kdb_note(struct kdb *k, const char *format, ...)
 {
     va_list list;
 
-    if (k->format != KDB_AS_TEXT)
+    if (k->format != KDB_AS_TEXT || k->stage_count) /* behind a pipe only its result counts */
         return;
     va_start(list, format);
     fmt_va(out_char, k, format, list);

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+user-programs += kdbtest
+kdbtest-c := tests/kdb/program/main.c

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What the debugger says, compared with what a program does (tests/kdb/program)."""
+
+import re
+
+import pytest
+
+from harness.kdb import BREAK_KEY, Kdb
+
+
+def results(text):
+    return {name: (int(got), int(want)) for name, got, want in
+            re.findall(r"^(\S+(?: \S+)*) got=(\d+) want=(\d+)", text.replace("\r", ""), re.MULTILINE)}
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_a_ring_of_senders_is_a_deadlock(machine, count):
+    m = machine(sigma0="kdbtest", args=f"ring={count}")
+    m.expect("ring: closed")
+    k = Kdb(m)
+    members = [r["id"] for r in k.rows("thread name=member")]
+    assert len(members) == count
+    rows = k.rows("why cycles", rc=1)
+    assert {r["thread"] for r in rows} == set(members)
+    assert all(r["verdict"] == "DEADLOCK" for r in rows)
+    reply = k.cmd(f"why {members[0]}", rc=1)
+    assert f"({count} threads, no timeout on any link)" in reply.text
+
+
+def test_a_timeout_in_the_ring_is_no_deadlock(machine):
+    m = machine(sigma0="kdbtest", args="ring=3 timeout")
+    m.expect("ring: closed")
+    k = Kdb(m)
+    assert not k.rows("why cycles")
+    verdicts = [r["verdict"] for r in k.rows("why -a", rc=None)]
+    assert "ends with its timeout" in verdicts and "DEADLOCK" not in verdicts
+
+
+def test_the_dry_run_predicts_the_unmap(machine):
+    m = machine(sigma0="kdbtest", args="revoke")
+    m.expect("revoke: done")
+    found = results(m.text())
+    assert len(found) == 18
+    wrong = {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+    assert not wrong, f"got, want: {wrong}"
+    assert found["whole objects destroyed"][0] >= 6
+    assert found["children mappings removed"][0] == 1
+
+
+def test_the_debug_call(machine):
+    m = machine(sigma0="kdbtest", args="call")
+    m.expect("call: done")
+    found = results(m.text())
+    assert len(found) >= 28
+    wrong = {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+    assert not wrong, f"got, want: {wrong}"
+
+
+def test_enter_stops_with_the_text_and_goes_on(machine):
+    m = machine(sigma0="kdbtest", args="enter")
+    m.expect(r"kdb: call: hello from user")
+    k = Kdb(m, stopped=True)
+    registers = {r["field"]: r["value"] for r in k.rows("regs")}
+    assert registers["mode"] == "user"
+    k.go()
+    m.expect(r"enter: now")
+    m.expect(rb'#B 0 enter v1\r\n\{"why":"call"')
+    k._prompt()
+    k.check()
+
+
+@pytest.mark.parametrize("level,execs,enters", [("off", False, False), ("log", False, False), ("ro", True, False)])
+def test_levels_of_the_debug_call(machine, level, execs, enters):
+    m = machine(sigma0="kdbtest", args="call", append=f"debug={level}")
+    if level == "off":
+        m.send(BREAK_KEY)
+        m.expect(r"boot:")
+        return
+    m.expect(r"call: done|exec failed")
+    found = results(m.text())
+    nosys = 14
+    assert (found["exec"][0] == 0) == execs
+    if not execs:
+        assert found["exec"][0] == nosys
+
+
+def test_boot_option_runs_lines(machine):
+    m = machine(append="kdb=stat;cpu")
+    m.expect(r"uptime ")
+    m.expect("rounds played")
+
+
+def test_step_and_breakpoint(machine):
+    m = machine(sigma0="kdbtest", args="enter")
+    m.expect(r"kdb: call: hello from user")
+    k = Kdb(m, stopped=True)
+    k.cmd("bp add sys_debug")
+    rows = k.rows("bp")
+    assert rows[0]["kind"] == "soft" and rows[0]["symbol"].startswith("sys_debug")
+    k.go()
+    m.expect(rb'#B 0 enter v1\r\n\{"why":"bp"')
+    k._prompt()
+    assert k.rows("bt")[0]["symbol"].startswith("sys_debug")
+    assert len(k.rows("bt")) >= 2
+    m.send("step\r")
+    m.expect(rb'#B 0 enter v1\r\n\{"why":"step"')
+    k.number = None
+    k._prompt()
+    k.cmd("bp del all")
+    assert not k.rows("bp")
+    k.check()
