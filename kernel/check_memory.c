@@ -107,14 +107,19 @@ static const struct node *tree_next(const struct node *root, const struct node *
     return n->next != root && is_node(n->next) && n->next->depth > 0 ? n->next : NULL;
 }
 
+/* Tasks whose directories are where they can be; OBJ-3 reports others. */
 static struct task *task_next(struct task *previous)
 {
     struct kobj *o = previous ? &previous->obj : NULL;
 
-    do
-        o = kobj_next(o);
-    while (o && o->type != L4_TYPE_TASK);
-    return (struct task *)o;
+    while ((o = kobj_next(o)) != NULL) {
+        struct task *task = (struct task *)o;
+
+        if (tag_at(o) == UNIT_TASK && frame_of(task->pd) && frame_of(task->pd_shadow) &&
+            frame_of(task->cap_dir) && frame_of(task->io_bitmap[0]) && frame_of(task->io_bitmap[1]))
+            return task;
+    }
+    return NULL;
 }
 
 /* May rights be inconsistent along a tree for a while? */
@@ -823,7 +828,7 @@ CHECK_RULE(obj_kpages, "OBJ-6", "OBJ", "a kernel page owns its frames alone, and
         const struct kpage *kp = (const struct kpage *)o, *list;
         uint32_t wrong = 0;
 
-        if (o->type != L4_TYPE_KPAGE || !tick(c))
+        if (tag_at(o) != UNIT_KPAGE || !tick(c))
             continue;
         c->looked++;
         for (uint32_t i = 0; i < kp->frames; i++) {

@@ -86,17 +86,27 @@ void kpage_detach(struct kpage *kp)
 
 /* ---- unit tags ---- */
 
+/* Set the tags in `mask` of one word. */
+ALWAYS_INLINE void tags_set(uint32_t *word, uint32_t mask, uint32_t pattern)
+{
+    *word = (*word & ~mask) | (pattern & mask);
+}
+
 /* Fill the tags of `count` units from `unit` on with one tag, repeated in `pattern`. */
 static void tags_fill(uint32_t *tags, unsigned unit, unsigned count, uint32_t pattern)
 {
-    while (count) {
-        unsigned in = unit & 7u, n = min_u32(8u - in, count);
-        uint32_t mask = (n == 8u ? 0xffffffffu : (1u << (n * 4u)) - 1u) << (in * 4u);
+    uint32_t *word = &tags[unit >> 3];
+    unsigned in = unit & 7u;
 
-        tags[unit >> 3] = (tags[unit >> 3] & ~mask) | (pattern & mask);
-        unit += n;
-        count -= n;
+    if (in + count < 8u) {
+        tags_set(word, ((1u << (count * 4u)) - 1u) << (in * 4u), pattern);
+        return;
     }
+    tags_set(word, 0xffffffffu << (in * 4u), pattern);
+    for (count -= 8u - in; count >= 8u; count -= 8u)
+        *++word = pattern;
+    if (count)
+        tags_set(word + 1, (1u << (count * 4u)) - 1u, pattern);
 }
 
 /* The first run of `want` free units at or behind the word of unit `from`, or 0. */

@@ -25,7 +25,7 @@ struct kobj *reap_top;
 struct revoke reap_revoke;
 
 #define REAP_NODES 8u  /* descendants removed in one step */
-#define REAP_NAMES 64u /* names looked at in one step [G42] */
+#define REAP_NAMES 256u /* names looked at in one step: as much work as a few revoked nodes [G42] */
 
 /* Progress of an object, in kobj.step. */
 enum reap_stage {
@@ -123,20 +123,12 @@ static enum reap_result reap_name(struct kobj *o, struct node *n)
     return REAP_MORE;
 }
 
-/*
- * Go on emptying the 1024 names of one table.  `at`: next name, updated; the result is false when it
- * has reached `end` without meeting a node.
- */
-static bool reap_table(struct kobj *o, struct node **table, uint32_t *at, uint32_t end,
-                       enum reap_result *result)
+/* The first node in table[at..end), as an index; end if there is none. */
+static uint32_t table_find(struct node *const *table, uint32_t at, uint32_t end)
 {
-    for (; *at < end; *at += 1) {
-        if (table[*at & 1023u]) {
-            *result = reap_name(o, table[*at & 1023u]);
-            return true;
-        }
-    }
-    return false;
+    while (at < end && !table[at])
+        at++;
+    return at;
 }
 
 /* ---- task ---- */
@@ -150,35 +142,39 @@ static enum reap_result reap_task_io(struct task *task)
     return REAP_MORE;
 }
 
-/* Tables of one space, from task->reap_at on; `directories` of them. */
+/*
+ * Tables of one space, from task->reap_at on; `directories` of them.  The entries of both directories are
+ * words that are 0 where there is no table.
+ */
 static enum reap_result reap_task_tables(struct task *task, uint32_t space, uint32_t directories)
 {
-    enum reap_result result = REAP_MORE;
-    uint32_t looked = 0;
+    const uint32_t *directory = space == L4_SPACE_MEM ? task->pd_shadow
+                                                      : (const uint32_t *)(const void *)task->cap_dir;
+    uint32_t dir = task->reap_at >> 10, at = task->reap_at & 1023u, end, looked = 0;
+    struct node **table;
 
-    while (task->reap_at < directories << 10) {
-        uint32_t dir = task->reap_at >> 10, end = (dir + 1u) << 10, stop;
-        struct node **table = task->cap_dir[dir];
-
-        if (space == L4_SPACE_MEM) {
-            uint32_t entry = task->pd_shadow[dir];
-
-            if (entry & 1u)
-                return reap_name(&task->obj, (struct node *)(uintptr_t)(entry & ~1u));
-            table = (struct node **)(uintptr_t)entry;
-        }
-        if (!table) {
-            task->reap_at = end;
+    for (; dir < directories; dir++, at = 0) {
+        if (!directory[dir])
             continue;
+        if (directory[dir] & 1u) { /* a 4 MB node */
+            task->reap_at = dir << 10;
+            return reap_name(&task->obj, (struct node *)(uintptr_t)(directory[dir] & ~1u));
         }
-        if (looked >= REAP_NAMES)
-            return REAP_MORE;
-        stop = min_u32(end, task->reap_at + REAP_NAMES);
-        looked += stop - task->reap_at;
-        if (reap_table(&task->obj, table, &task->reap_at, stop, &result))
-            return result;
-        if (task->reap_at == end)
-            space_drop_table(task, space, dir << SUPER_SHIFT);
+        table = (struct node **)(uintptr_t)directory[dir];
+        while (at < 1024u) {
+            if (looked == REAP_NAMES) {
+                task->reap_at = dir << 10 | at;
+                return REAP_MORE;
+            }
+            end = min_u32(at + REAP_NAMES - looked, 1024u);
+            looked += end - at;
+            at = table_find(table, at, end);
+            if (at < end) {
+                task->reap_at = dir << 10 | at;
+                return reap_name(&task->obj, table[at]);
+            }
+        }
+        space_drop_table(task, space, dir << SUPER_SHIFT);
     }
     task->obj.step = space == L4_SPACE_MEM ? STAGE_TASK_CAPS : STAGE_FREE;
     task->reap_at = 0;
@@ -233,7 +229,6 @@ static enum reap_result reap_page_objects(struct kpage *kp)
 static enum reap_result reap_one_table(struct kpage *kp, struct task *owner, uint32_t use,
                                        const void *page)
 {
-    enum reap_result result = REAP_MORE;
     uint32_t space = use == FRAME_CAPTABLE ? L4_SPACE_CAP : L4_SPACE_MEM;
     struct node **table = NULL;
     uint32_t dir, at;
@@ -248,14 +243,15 @@ static enum reap_result reap_one_table(struct kpage *kp, struct task *owner, uin
             break;
     }
     ASSERT(dir < 1024u);
-    at = dir << 10;
     if (space == L4_SPACE_CAP)
         table = owner->cap_dir[dir];
     else if (!(owner->pd_shadow[dir] & 1u)) /* a view has no names of its own */
         table = (struct node **)(uintptr_t)owner->pd_shadow[dir];
-    if (!table || !reap_table(&kp->obj, table, &at, (dir + 1u) << 10, &result))
-        space_drop_table(owner, space, dir << SUPER_SHIFT);
-    return result;
+    at = table ? table_find(table, 0, 1024) : 1024;
+    if (at < 1024u)
+        return reap_name(&kp->obj, table[at]);
+    space_drop_table(owner, space, dir << SUPER_SHIFT);
+    return REAP_MORE;
 }
 
 static enum reap_result reap_page_tables(struct kpage *kp)

@@ -1,0 +1,512 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Trees, names and kernel pages below the system calls: overlapping and cancelled revocations with every
+ * preemption point taken, and proof that each memory invariant can fail.  [G40] [G41] [G51]
+ */
+#include <arch/memory.h>
+#include "arch/host/host.h"
+#include "kernel/boot.h"
+#include "kernel/check.h"
+#include "kernel/cpu.h"
+#include "kernel/ipc.h"
+#include "kernel/mapdb.h"
+#include "kernel/reap.h"
+#include "kernel/task.h"
+#include "unit.h"
+
+static void print_violation(struct check *c, const char *text)
+{
+    printf("%s: %s\n", c->rule->id, text);
+}
+
+static unsigned violations(const char *id)
+{
+    struct check c = { .report = NULL };
+    unsigned i;
+
+    for (i = 0; i < LINKSET_COUNT(check_rules); i++) {
+        const struct check_rule *rule = LINKSET_GET(check_rules, i);
+
+        if (!strcmp(rule->id, id))
+            return check_run(&c, rule);
+    }
+    printf("no rule %s\n", id);
+    exit(1);
+}
+
+static void expect_consistent(void)
+{
+    struct check c = { .report = print_violation };
+
+    EXPECT_EQ(check_all(&c), 0);
+}
+
+/* ---- a small world: sigma0 and tasks that got capabilities ---- */
+
+static struct kres initial_pages(void)
+{
+    struct kres res = { sigma0_task, L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, L4_W) };
+
+    return res;
+}
+
+static void boot(void)
+{
+    struct host_config config = { .megabytes = 32, .superpages = true };
+
+    host_quiet = true;
+    host_boot(&config);
+}
+
+static void name_root(struct kobj *o, uint32_t id)
+{
+    o->root.name = L4_CAP_FPAGE(id, L4_RIGHTS_ALL);
+    space_enter(sigma0_task, &o->root);
+}
+
+static struct endpoint *make_endpoint(uint32_t id)
+{
+    struct kres res = initial_pages();
+    enum l4_detail detail;
+    struct endpoint *ep = kmem_alloc(&res, L4_SIZE_ENDPOINT, UNIT_ENDPOINT, &detail);
+
+    if (!ep)
+        exit(1);
+    kobj_init(&ep->obj, L4_TYPE_ENDPOINT);
+    endpoint_init(ep);
+    name_root(&ep->obj, id);
+    return ep;
+}
+
+static struct task *make_task(uint32_t id)
+{
+    struct kres res = initial_pages();
+    struct task *task;
+
+    if (task_build(&task, &res) != L4_D_NONE)
+        exit(1);
+    name_root(&task->obj, id);
+    EXPECT_EQ(space_add_table(task, L4_SPACE_CAP, 0, &res), L4_D_NONE);
+    return task;
+}
+
+/* A new node below `parent` at a free name of the task, or NULL if the kernel pages are full. */
+static struct node *derive(struct node *parent, struct task *task, uint32_t id, uint32_t rights)
+{
+    struct kres res = initial_pages();
+    enum l4_detail detail;
+    struct node *n;
+
+    if (cap_lookup(task, id))
+        return NULL;
+    n = kmem_alloc(&res, L4_SIZE_NODE, UNIT_NODE, &detail);
+    if (!n)
+        return NULL;
+    n->task = task;
+    n->obj = parent->obj;
+    n->name = L4_CAP_FPAGE(id, rights);
+    mapdb_insert(parent, n);
+    space_enter(task, n);
+    return n;
+}
+
+/* ---- overlapping revocations ---- */
+
+#define TASKS 3u
+#define NAMES 200u  /* per task */
+#define RUNNING 4u
+#define MAX_NODES 2048u
+
+static struct task *tasks[TASKS];
+static struct endpoint *object;
+static uint32_t seed;
+
+static uint32_t pick(uint32_t below)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % below;
+}
+
+/* What a revocation must have done when it is over: names with the node that stood there. */
+struct duty { struct task *task; uint32_t id, birth; };
+struct running {
+    struct revoke rv;
+    struct duty duties[MAX_NODES];
+    unsigned count;
+};
+static struct running running[RUNNING];
+static uint32_t births[TASKS][NAMES], births_total;
+
+static struct node *pick_node(struct task **task, uint32_t *id)
+{
+    unsigned t;
+
+    for (t = 0; t < 50; t++) {
+        unsigned which = pick(TASKS);
+        struct node *n;
+
+        *task = tasks[which];
+        *id = pick(NAMES);
+        n = cap_lookup(*task, *id);
+        if (n)
+            return n;
+    }
+    return NULL;
+}
+
+static unsigned task_number(const struct task *task)
+{
+    unsigned i = 0;
+
+    while (tasks[i] != task)
+        i++;
+    return i;
+}
+
+static void begin(struct running *r, struct node *root, uint32_t mask, bool self)
+{
+    struct node *n;
+
+    r->count = 0;
+    for (n = self ? root : mapdb_next(root, root); n; n = mapdb_next(root, n)) {
+        uint32_t id = node_base(n) >> L4_NAME_SHIFT;
+
+        if (n->task && n->task != sigma0_task)
+            r->duties[r->count++] = (struct duty){ n->task, id, births[task_number(n->task)][id] };
+    }
+    revoke_start(&r->rv, root, 0, 0xffffffffu, mask, self ? REVOKE_SELF : 0);
+}
+
+static void go_on(struct running *r)
+{
+    bool root_lives = r->rv.root != NULL;
+    uint32_t mask = r->rv.mask;
+    unsigned i;
+
+    if (revoke_step(&r->rv) != STEP_DONE) {
+        EXPECT(r->rv.active);
+        return;
+    }
+    EXPECT(!r->rv.active);
+    for (i = 0; root_lives && i < r->count; i++) {
+        struct duty *d = &r->duties[i];
+        struct node *n = cap_lookup(d->task, d->id);
+
+        if (n && births[task_number(d->task)][d->id] == d->birth)
+            EXPECT_EQ(node_rights(n) & mask, 0);
+    }
+}
+
+static void overlap(bool cancel)
+{
+    unsigned step, i, most = 0;
+
+    boot();
+    for (i = 0; i < TASKS; i++)
+        tasks[i] = make_task(0x300 + i);
+    object = make_endpoint(0x310);
+    for (step = 0; step < 12000; step++) {
+        unsigned what = pick(100);
+        struct running *r = &running[pick(RUNNING)];
+        struct task *task;
+        uint32_t id;
+        struct node *n;
+
+        boot_cpu.resched = pick(8) != 0; /* what preempt_point() answers */
+        if (what < 55) {
+            unsigned which = pick(TASKS);
+            uint32_t rights;
+
+            n = pick(20) ? pick_node(&task, &id) : &object->obj.root;
+            if (!n)
+                n = &object->obj.root;
+            id = pick(NAMES);
+            rights = node_rights(n) & (pick(3) ? 15u : 1u + pick(15));
+            if (rights && derive(n, tasks[which], id, rights))
+                births[which][id] = ++births_total;
+        } else if (what < 75 && !r->rv.active) {
+            n = pick_node(&task, &id);
+            if (!n || !pick(10))
+                n = &object->obj.root;
+            begin(r, n, pick(2) ? L4_RIGHTS_ALL : 1u + pick(15), n != &object->obj.root && pick(2));
+            go_on(r);
+        } else if (what < 77 && cancel) {
+            revoke_cancel(&r->rv);
+        } else if (r->rv.active) {
+            go_on(r);
+        }
+        for (i = 0, what = 0; i < RUNNING; i++)
+            what += running[i].rv.active;
+        if (what > most)
+            most = what;
+        if (step % 50 == 0)
+            expect_consistent();
+    }
+    EXPECT(most >= 3); /* else nothing overlapped, and this was no test */
+    /* Whatever was cancelled: a restart from above takes all of it away. */
+    boot_cpu.resched = true;
+    for (i = 0; i < RUNNING; i++) {
+        if (cancel)
+            revoke_cancel(&running[i].rv);
+        while (running[i].rv.active)
+            go_on(&running[i]);
+    }
+    begin(&running[0], &object->obj.root, L4_RIGHTS_ALL, false);
+    for (i = 0; running[0].rv.active && i < 100000; i++)
+        go_on(&running[0]);
+    EXPECT(object->obj.root.next == &object->obj.root);
+    EXPECT_EQ(revoke_was_cancelled, cancel);
+    revoke_was_cancelled = false;
+    expect_consistent();
+}
+
+TEST(revocations_overlap)
+{
+    seed = (uint32_t)unit_number("seed", 1);
+    overlap(false);
+}
+
+TEST(revocations_overlap_and_are_cancelled)
+{
+    seed = (uint32_t)unit_number("seed", 2);
+    overlap(true);
+}
+
+/* ---- reference bits ---- */
+
+TEST(reference_bits_of_a_vanished_mapping_stay_with_its_parent)
+{
+    struct kres res;
+    enum l4_detail detail;
+    struct node *source, *n;
+    struct revoke rv = { .active = false };
+    struct task *task;
+    uint32_t at = 0x00800000u;
+
+    boot();
+    res = initial_pages();
+    task = make_task(0x300);
+    source = mem_lookup(sigma0_task, at);
+    EXPECT(source != NULL);
+    EXPECT_EQ(space_add_table(task, L4_SPACE_MEM, 0x40000000u, &res), L4_D_NONE);
+    n = kmem_alloc(&res, L4_SIZE_NODE, UNIT_NODE, &detail);
+    n->obj = at;
+    n->name = L4_FPAGE(0x40000000u, L4_SPACE_MEM, 12, L4_R | L4_W);
+    mapdb_insert(source, n);
+    space_enter(task, n);
+    EXPECT(host_access(task, 0x40000000u, L4_W) != NULL);
+    EXPECT_EQ(space_refs(n, false), L4_R | L4_W);
+    space_leave(n);
+    mapdb_drop(n);
+    expect_consistent();
+    /* A part of the page reports it and leaves it, all of it takes it away, once. */
+    revoke_start(&rv, source, at, at + PAGE_SIZE - 1u, 0, 0);
+    EXPECT_EQ(revoke_step(&rv), STEP_DONE);
+    EXPECT_EQ(rv.refs, L4_R | L4_W);
+    if (node_size(source) > PAGE_SHIFT) {
+        revoke_start(&rv, source, source->obj, node_last(source), 0, 0);
+        EXPECT_EQ(revoke_step(&rv), STEP_DONE);
+        EXPECT_EQ(rv.refs, L4_R | L4_W);
+    }
+    revoke_start(&rv, source, source->obj, node_last(source), 0, 0);
+    EXPECT_EQ(revoke_step(&rv), STEP_DONE);
+    EXPECT_EQ(rv.refs, 0);
+}
+
+/* ---- the allocator ---- */
+
+TEST(first_fit_is_exact)
+{
+    struct kpage *kp;
+    char *a, *b, *c, *page;
+
+    boot();
+    kp = (struct kpage *)node_kobj(cap_lookup(sigma0_task, L4_S0_KPAGE + 1));
+    while (kmem_alloc_in(kp, L4_SIZE_NODE, UNIT_KPAGE))
+        ; /* fill it: a tag that no rule looks for below */
+    page = phys_to_virt(kp->base);
+    /* Frame 0 from unit 2 on, ascending, 126 of them in each frame. */
+    EXPECT_EQ(unit_tag_get(page, 0), UNIT_MORE);
+    EXPECT_EQ(unit_tag_get(page, 2), UNIT_KPAGE);
+    EXPECT_EQ(unit_tag_get(page, 127), UNIT_KPAGE);
+    a = page + 40 * L4_UNIT;
+    b = page + 3 * (int)PAGE_SIZE + 9 * (int)L4_UNIT;
+    kmem_free(b, L4_SIZE_NODE);
+    kmem_free(b + L4_UNIT, L4_SIZE_NODE);
+    kmem_free(a, L4_SIZE_NODE);
+    /* Two units do not fit into the first hole; one does, and goes there although freed last. */
+    c = kmem_alloc_in(kp, L4_SIZE_ENDPOINT, UNIT_ENDPOINT);
+    EXPECT(c == b);
+    EXPECT(kmem_alloc_in(kp, L4_SIZE_NODE, UNIT_NODE) == a);
+    EXPECT(kmem_alloc_in(kp, L4_SIZE_NODE, UNIT_NODE) == NULL);
+    EXPECT(kmem_alloc_page_in(kp, FRAME_CAPTABLE, sigma0_task) == NULL);
+    kmem_free(c, L4_SIZE_ENDPOINT);
+    EXPECT(kmem_alloc_in(kp, L4_SIZE_ENDPOINT, UNIT_ENDPOINT) == c);
+    EXPECT_EQ(((uint32_t *)(void *)c)[0], 0);
+}
+
+/* ---- each invariant can fail: break it, see it, mend it ---- */
+
+#define EXPECT_RULE(id, breaks, mends)                                            \
+    do {                                                                          \
+        EXPECT_EQ(violations(id), 0);                                             \
+        breaks;                                                                   \
+        if (violations(id) == 0) {                                                \
+            printf("%s did not see: %s\n", id, #breaks);                          \
+            unit_failures++;                                                      \
+        }                                                                         \
+        mends;                                                                    \
+        EXPECT_EQ(violations(id), 0);                                             \
+    } while (0)
+
+TEST(rules_of_trees_can_fail)
+{
+    struct task *task;
+    struct endpoint *ep;
+    struct node *a, *b, *spare;
+    struct kres res;
+    enum l4_detail detail;
+
+    boot();
+    res = initial_pages();
+    task = make_task(0x300);
+    ep = make_endpoint(0x310);
+    a = derive(&ep->obj.root, task, 5, L4_R | L4_W);
+    b = derive(a, task, 6, L4_R);
+    expect_consistent();
+    EXPECT_RULE("MDB-1", b->depth = 7, b->depth = 2);
+    EXPECT_RULE("MDB-1", b->parent = &ep->obj.root, b->parent = a);
+    EXPECT_RULE("MDB-1", a->prev = b, a->prev = &ep->obj.root);
+    EXPECT_RULE("MDB-1", b->flags |= NODE_ROOT, b->flags &= (uint8_t)~NODE_ROOT);
+    EXPECT_RULE("MDB-1", a->next = (struct node *)(void *)&seed, a->next = b);
+    EXPECT_RULE("MDB-2", b->name |= L4_T, b->name &= ~L4_T);
+    EXPECT_RULE("MDB-2", b->obj += 64, b->obj -= 64);
+    EXPECT_RULE("MDB-2", (a->badge_len = 3, a->badge = 5), (a->badge_len = 0, a->badge = 0));
+    spare = kmem_alloc(&res, L4_SIZE_NODE, UNIT_NODE, &detail);
+    EXPECT_EQ(violations("MDB-3"), 1);
+    kmem_free(spare, L4_SIZE_NODE);
+    EXPECT_RULE("MDB-4", a->next = (struct node *)(void *)&seed, a->next = b);
+    EXPECT_RULE("MDB-9", a->flags |= NODE_CURSOR, a->flags &= (uint8_t)~NODE_CURSOR);
+    expect_consistent();
+}
+
+TEST(rules_of_capability_spaces_can_fail)
+{
+    struct task *task;
+    struct endpoint *ep;
+    struct node *a, **slot, **table;
+
+    boot();
+    task = make_task(0x300);
+    ep = make_endpoint(0x310);
+    a = derive(&ep->obj.root, task, 5, L4_R | L4_W);
+    table = task->cap_dir[0];
+    slot = &table[5];
+    EXPECT_RULE("CAP-1", ep->obj.type = L4_TYPE_TASK, ep->obj.type = L4_TYPE_ENDPOINT);
+    EXPECT_RULE("CAP-1", a->obj += 32, a->obj -= 32);
+    EXPECT_RULE("CAP-1", *slot = (struct node *)(void *)&seed, *slot = a);
+    EXPECT_RULE("CAP-2", *slot = NULL, *slot = a);
+    EXPECT_RULE("CAP-2", table[6] = a, table[6] = NULL);
+    EXPECT_RULE("CAP-2", a->task = sigma0_task, a->task = task);
+    EXPECT_RULE("CAP-3", a->name &= ~15u, a->name |= L4_R | L4_W);
+    EXPECT_RULE("CAP-3", a->task = NULL, a->task = task);
+    EXPECT_RULE("CAP-6", task->cap_dir[7] = sigma0_task->cap_dir[0], task->cap_dir[7] = NULL);
+    EXPECT_RULE("CAP-6", task->cap_dir[0] = NULL, task->cap_dir[0] = table);
+    {
+        struct kres res = initial_pages();
+
+        EXPECT_EQ(space_add_table(task, L4_SPACE_CAP, L4_CAP_INVALID, &res), L4_D_NONE);
+        EXPECT_RULE("CAP-4", task->cap_dir[1023][1023] = a, task->cap_dir[1023][1023] = NULL);
+    }
+    expect_consistent();
+}
+
+TEST(rules_of_memory_and_io_can_fail)
+{
+    uint32_t small = 0, dir, i, *entry, old;
+    struct node *n, *io, *first;
+    uint32_t *pd;
+
+    boot();
+    pd = sigma0_task->pd;
+    for (dir = 0; dir < 768 && !(pd[dir] & PTE_SUPER); dir++)
+        if (pd[dir])
+            small = dir;
+    EXPECT(dir < 768 && pd[small]);
+    /* A present 4 KB entry and its node. */
+    entry = phys_to_virt(pd[small] & 0xfffff000u);
+    for (i = 0; i < 1023 && !(entry[i] & PTE_PRESENT); i++)
+        ;
+    entry += i;
+    old = *entry;
+    n = mem_lookup(sigma0_task, small << SUPER_SHIFT | i << PAGE_SHIFT);
+    EXPECT_RULE("MEM-1", *entry ^= PTE_WRITE, *entry = old);
+    EXPECT_RULE("MEM-1", *entry += PAGE_SIZE, *entry = old);
+    EXPECT_RULE("MEM-1", pd[dir] &= ~PTE_USER, pd[dir] |= PTE_USER);
+    EXPECT_RULE("MEM-1", pd[700] = pd[dir], pd[700] = 0);
+    for (i = 0; i < frame_count && frame_table[i].kp != FRAME_KERNEL; i++)
+        ;
+    EXPECT_RULE("MEM-2", *entry = (old & 0xfffu) | i << PAGE_SHIFT, *entry = old);
+    for (i = 0; i < frame_count && frame_table[i].kp <= FRAME_DEVICE; i++)
+        ;
+    EXPECT_RULE("MEM-3", *entry = (old & 0xfffu) | i << PAGE_SHIFT, *entry = old);
+    {
+        struct task *other = make_task(0x300);
+
+        EXPECT_RULE("MEM-5", other->pd[900] ^= PTE_WRITE, other->pd[900] ^= PTE_WRITE);
+        EXPECT_RULE("MEM-5", pd[901] |= PTE_USER, pd[901] &= ~PTE_USER);
+    }
+    EXPECT_RULE("MEM-6", n->name ^= 1u << 4, n->name ^= 1u << 4);
+    EXPECT_RULE("MEM-6", n->name ^= 1u << 12, n->name ^= 1u << 12);
+    io = io_lookup(sigma0_task, 0x60);
+    EXPECT(io != NULL);
+    EXPECT_RULE("IO-1", sigma0_task->io_bitmap[0][0x60 / 8] |= 1, sigma0_task->io_bitmap[0][0x60 / 8] &= 0xfe);
+    EXPECT_RULE("IO-1", sigma0_task->io_version = 0, sigma0_task->io_version = 9);
+    first = sigma0_task->io_nodes;
+    EXPECT_RULE("IO-2", sigma0_task->io_nodes = first->io_next, sigma0_task->io_nodes = first);
+    expect_consistent();
+}
+
+TEST(rules_of_objects_can_fail)
+{
+    struct endpoint *ep;
+    struct kpage *kp;
+    struct frame *f;
+    uint32_t *tags, kept, use, i, table;
+    struct task *kept_task;
+
+    boot();
+    ep = make_endpoint(0x310);
+    f = &frame_table[virt_to_phys(ep) >> PAGE_SHIFT];
+    kp = (struct kpage *)(uintptr_t)f->kp;
+    tags = phys_to_virt(round_down(virt_to_phys(ep), PAGE_SIZE));
+    kept = tags[15];
+    use = f->use;
+    EXPECT_RULE("OBJ-1", tags[15] = 3u << 28 | (kept & 0x0fffffffu), tags[15] = kept);
+    EXPECT_RULE("OBJ-1", f->use += 1u << 8, f->use = use);
+    EXPECT_RULE("OBJ-1", f->use |= 0x40u << 16, f->use = use);
+    EXPECT_RULE("OBJ-1", tags[0] &= ~15u, tags[0] |= UNIT_MORE);
+    EXPECT_RULE("OBJ-1", kp->hint++, kp->hint--);
+    kept_task = ep->obj.root.task;
+    EXPECT_RULE("OBJ-2", ep->obj.root.task = NULL, ep->obj.root.task = kept_task);
+    for (table = 0; table < frame_count; table++)
+        if (frame_table[table].kp > FRAME_DEVICE && (frame_table[table].use & 15u) == FRAME_CAPTABLE)
+            break;
+    use = frame_table[table].use;
+    EXPECT_RULE("OBJ-3", frame_table[table].use = (use & ~15u) | FRAME_SHADOW, frame_table[table].use = use);
+    EXPECT_RULE("OBJ-3", sigma0_task->threads->task = NULL, sigma0_task->threads->task = sigma0_task);
+    EXPECT_RULE("OBJ-6", kp->frames++, kp->frames--);
+    if (kp->converter) {
+        struct node *converter = kp->converter;
+
+        EXPECT_RULE("OBJ-6", kp->converter = &boot_io_root, kp->converter = converter);
+    }
+    for (i = 0; i < frame_count && frame_table[i].kp != FRAME_USER; i++)
+        ;
+    i = round_up(i, 1024); /* a block without any kernel page */
+    while (block_is_converted(i << PAGE_SHIFT))
+        i += 1024;
+    EXPECT_RULE("OBJ-9", frame_table[i].kp = (uint32_t)(uintptr_t)kp, frame_table[i].kp = FRAME_USER);
+    EXPECT_RULE("OBJ-10", ep->obj.flags |= KOBJ_DYING, ep->obj.flags &= (uint8_t)~KOBJ_DYING);
+    expect_consistent();
+}
