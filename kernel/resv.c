@@ -12,6 +12,7 @@
 #include "kernel/reap.h"
 #include "kernel/sched.h"
 
+#define OVERRUN_MAX ((uint64_t)UINT32_MAX) /* ticks; more than any budget */
 #define REPARENT_STEP 16u /* children of a dying reservation that move between preemption points */
 
 /* ---- numbers ---- */
@@ -164,6 +165,14 @@ void resv_window(struct resv *r, uint64_t now)
     deadline_set(&r->refill, (int64_t)(start + period - now) > 0 ? start + period : now + period);
 }
 
+/* The period that `over` ticks are worth: an interrupt that came late must not raise the long-run rate. */
+static uint64_t overrun_delay(const struct resv *r, uint64_t over)
+{
+    if (over > OVERRUN_MAX)
+        over = OVERRUN_MAX;
+    return r->share ? div64(over << 20, r->share, NULL) : 0;
+}
+
 void resv_spent(struct resv *r, uint64_t over)
 {
     struct thread *t = r->thread;
@@ -179,6 +188,8 @@ void resv_spent(struct resv *r, uint64_t over)
         return;
     }
     need_refill(r);
+    if (over)
+        deadline_set(&r->refill, r->refill.when + overrun_delay(r, over));
     if (t && t->resv == r) {
         TRACE(BUDGET, r->obj.id, t->obj.id, 0);
         advance(t, r);
@@ -198,10 +209,14 @@ void resv_refill_due(struct resv *r)
 
     if (!r->budget_us)
         return;
-    if (cpu->resv == r)
+    if (cpu->resv == r) {
+        deadline_set(&r->refill, due);
         sched_charge();
-    deadline_cancel(&r->refill); /* also if that spent it */
-    r->refill.when = due;
+        due = r->refill.when;
+        if ((int64_t)(due - clock_now()) > 0)
+            return; /* that was more than the budget: put off */
+    }
+    deadline_cancel(&r->refill);
     if (r->flags & RESV_QUEUED && r->flags & RESV_BACKGROUND)
         sched_dequeue(r);
     leave_background(r, resv_budget_ticks(r));

@@ -28,7 +28,8 @@ enum resv_flag {
  * A reservation has budget if left > 0 and it is not at background level.  budget == period: its slice
  * comes back the moment it is spent.  budget < period: the first use in a window at time s sets `refill` to
  * s + period, when the budget is whole again.  For a thread that was waiting for the CPU at that moment s is
- * the refill before, else the wait would be lost to it for ever.  Nothing else ever gives budget back: a
+ * the refill before, else the wait would be lost to it for ever.  What was used beyond the budget, because an
+ * interrupt came late, puts the refill off by the period it is worth.  Nothing else ever gives budget back: a
  * split divides `left`, so splitting and merging in a loop gains no time.
  *
  * Invariants (SCH group): left <= budget in ticks, or the background slice in ticks with BACKGROUND;

@@ -141,6 +141,24 @@ void sched_reconsider(struct thread *t)
     sched_ready(t);
 }
 
+/* ---- the timer is set ---- */
+
+static void arm(uint64_t when, uint64_t now)
+{
+    struct sched *s = this_sched();
+
+    if (when >= s->timer_at)
+        return;
+    s->timer_at = when;
+    arch_timer_program(when > now ? when - now : 0);
+}
+
+void sched_arm(uint64_t when)
+{
+    if (when < this_sched()->timer_at)
+        arm(when, clock_now());
+}
+
 /* ---- the choice ---- */
 
 void sched_charge(void)
@@ -196,7 +214,7 @@ struct thread *sched_pick(void)
 
         if (goes_on && owner == from && !cpu->lent && !tail && resv_rank(paid) >= s->top &&
             !owner->debug_halt) {
-            sched_arm(cpu->since + paid->left);
+            arm(cpu->since + paid->left, cpu->since);
             return from;
         }
         cpu->resv = NULL;
@@ -214,27 +232,16 @@ struct thread *sched_pick(void)
     if (!pays)
         return NULL;
     to->switches += from != to;
-    cpu->since = clock_now();
+    if (!paid)
+        cpu->since = clock_now(); /* else it is charged up to now, and the switch belongs to the next */
     resv_window(pays, cpu->since);
     sched_dequeue(pays);
     cpu->resv = pays;
-    sched_arm(cpu->since + pays->left);
+    arm(cpu->since + pays->left, cpu->since);
     return to;
 }
 
-/* ---- the timer ---- */
-
-void sched_arm(uint64_t when)
-{
-    struct sched *s = this_sched();
-    uint64_t now;
-
-    if (when >= s->timer_at)
-        return;
-    s->timer_at = when;
-    now = clock_now();
-    arch_timer_program(when > now ? when - now : 0);
-}
+/* ---- the timer fires ---- */
 
 void sched_timer(void)
 {

@@ -548,6 +548,34 @@ TEST(hard_budget)
     }
 }
 
+/* Interrupts that come up to 4 ms late let a thread overrun, but not gain in the long run. */
+TEST(late_interrupts)
+{
+    unsigned n;
+
+    reset();
+    give_to(1, 2000, 10000, 50, false);
+    give_to(2, 3000, 10000, 60, false);
+    set_ready(&threads[1], true);
+    set_ready(&threads[2], true);
+    random_state = (uint32_t)unit_number("seed", 3);
+    for (n = 0; n < 4000; n++) {
+        struct cpu *cpu = this_cpu();
+        uint32_t part = below(4000) * US;
+
+        if (cpu->resched || !cpu->current)
+            sched_pick();
+        if (cpu->current)
+            ran[cpu->current - threads] += part;
+        host_clock += part;
+        host_advance(0);
+    }
+    EXPECT(ran[1] * 10 <= clock_now() * 2 + 100 * MS);
+    EXPECT(ran[2] * 10 <= clock_now() * 3 + 100 * MS);
+    EXPECT(within(ran[2] * 10, clock_now() * 3, 50));
+    EXPECT(within(ran[1] * 10, clock_now() * 2, 50));
+}
+
 TEST(soft_ones_share_idle_time)
 {
     reset();
@@ -689,8 +717,9 @@ TEST(one_thread_per_reservation)
     resv_attach(&resvs[1], &threads[2], 255);
     EXPECT(!threads[1].resv_list && !threads[1].resv && threads[2].resv_list == &resvs[1]);
     EXPECT(sched_pick() == &threads[2]);
-    host_advance(5 * MS);
+    host_advance(2 * MS);
     EXPECT(!sched_pick());
+    host_advance(3 * MS);
     resv_attach(&resvs[1], &threads[1], 255); /* spent: the new one gets no fresh budget */
     EXPECT(!sched_pick());
     host_advance(5 * MS);
