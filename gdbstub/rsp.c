@@ -86,9 +86,18 @@ static void reply_empty(void) { packet_begin(&stub.out); }
 /*
  * GDB takes its points out at every stop and sets them again when it resumes, naming only addresses; the
  * thread it has selected then may be of another task.  So a point that was taken out remembers its task.
+ * A GDB that leaves its points in (QL4Sec:points-stay, from l4sec.py) takes one out only to step over it;
+ * what it sets without having resumed in between is new.
  */
 #define REMEMBERED 32u
-static struct { uint32_t address, task_id; const struct task *task; enum bp_kind kind; } remembered[REMEMBERED];
+static struct {
+    uint32_t address, task_id;
+    const struct task *task;
+    enum bp_kind kind;
+    uint32_t resumes;
+} remembered[REMEMBERED];
+static uint32_t resumes;
+static bool points_stay;
 static unsigned remembered_next;
 
 static void remember(enum bp_kind kind, uint32_t address, const struct task *task)
@@ -103,6 +112,7 @@ static void remember(enum bp_kind kind, uint32_t address, const struct task *tas
     remembered[n].task = task;
     remembered[n].task_id = task->obj.id;
     remembered[n].kind = kind;
+    remembered[n].resumes = resumes;
 }
 
 static const struct task *recall(enum bp_kind kind, uint32_t address)
@@ -112,6 +122,8 @@ static const struct task *recall(enum bp_kind kind, uint32_t address)
         if (!task || remembered[i].address != address || remembered[i].kind != kind)
             continue;
         remembered[i].task = NULL;
+        if (points_stay && resumes != remembered[i].resumes + 1)
+            continue;
         if (task->obj.id == remembered[i].task_id && task->obj.type == L4_TYPE_TASK)
             return task;
     }
@@ -124,6 +136,7 @@ static void session_clear(void)
     memset(remembered, 0, sizeof(remembered));
     stub.no_ack = stub.running = stub.range_on = stub.mmio = false;
     stub.continued = 0;
+    points_stay = false;
 }
 
 /* ---- stop replies ---- */
@@ -296,7 +309,7 @@ static enum outcome set_point(struct args *a, bool on)
         return SAY;
     }
     if (address < KERNEL_BASE) {
-        if (!task)
+        if (!task) /* else GDB only says again what is set */
             task = recall(kind, address);
         if (!task)
             task = thread_task(stub.general);
@@ -587,6 +600,10 @@ static enum outcome command(const uint8_t *data, uint32_t size)
             stub.no_ack = true;
             return SILENT;
         }
+        if (take_word(&a, "L4Sec:points-stay")) {
+            points_stay = true;
+            reply_ok();
+        }
         return SAY;
     case 'D':
         reply_ok();
@@ -710,6 +727,7 @@ static enum debug_resume run(struct debug_stop *stop)
             stub.attached = false;
             return leave(DEBUG_GO);
         } else if (stub.running) {
+            resumes++;
             return leave(resume_how);
         }
     }

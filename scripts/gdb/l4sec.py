@@ -317,14 +317,20 @@ def print_table(rows):
 
 
 def our_stub():
-    """Is the target the kernel's own stub, with kdb in it?"""
+    """Is the target the kernel's own stub?  QEMU's answers nothing to this question."""
     try:
         connection = gdb.selected_inferior().connection
         if connection is None or not hasattr(connection, "send_packet"):
             return False
-        return connection.send_packet("qL4Sec") == b"kdb"
+        return connection.send_packet("qL4Sec") in (b"kdb", b"stub")
     except (gdb.error, ValueError):
         return False
+
+
+def points_stay():
+    """Tell the kernel's stub that this GDB leaves its breakpoints in place (init.gdb)."""
+    if our_stub():
+        gdb.selected_inferior().connection.send_packet("QL4Sec:points-stay")
 
 
 def kdb(line):

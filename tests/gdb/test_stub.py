@@ -459,3 +459,67 @@ def test_unanswered_reply(client):
     assert c.ask("qC")[:2] == b"QC"
 
 
+
+
+# ---- several tasks (program/main.c) ------------------------------------------------------------------------
+
+SWITCH = """python
+def use(name):
+    next(t for t in gdb.selected_inferior().threads() if t.name == name).switch()
+end
+"""
+
+
+@pytest.fixture
+def pair(machine, build):
+    m = machine(sigma0="gdbpair")
+    m.expect("pair: started")
+    return m
+
+
+def test_a_breakpoint_belongs_to_its_task(pair, session, build):
+    """Both tasks execute the byte all the time; only the one that is meant stops."""
+    out = session(f"add-symbol-file {build.resolve()}/user/gdbpair.elf\n" + SWITCH +
+                  "info threads\npython use('first')\nbreak shared_step\ncontinue\nprint 10 + who\ncontinue 100\n"
+                  "print 20 + who\ndelete\npython use('second')\nbreak shared_step\ncontinue\nprint 30 + who\n"
+                  "continue 100\nprint 40 + who\nup\nprint count > 200\ninfo threads\ndetach\n", m=pair)
+    has(out, r"\"starter\" \(tk\d+ recv ep\d+\)", r"\"first\"", r"\"second\"", r"= 11$", r"= 21$", r"= 32$", r"= 42$",
+        r"= 1$", "detached")
+
+
+def test_a_breakpoint_survives_a_change_of_thread(pair, build, tmp_path):
+    """Plain GDB takes points out at each stop: the task is remembered whatever thread is selected later."""
+    script = tmp_path / "plain.gdb"
+    script.write_text("set pagination off\nset remotetimeout 60\n" + SWITCH + f"target remote {pair.gdb_socket}\n"
+                      "python use('first')\nbreak shared_step\ncontinue\nprint 10 + who\npython use('second')\ncontinue\n"
+                      "print 20 + who\npython use('starter')\ncontinue\nprint 30 + who\ndetach\n")
+    out = subprocess.run(["gdb", "-nx", "-batch", "-x", str(script), str(build / "user/gdbpair.elf")],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         timeout=PATIENCE * 2, check=False).stdout.decode()
+    has(out, r"= 11$", r"= 21$", r"= 31$")
+
+
+def test_step_of_another_thread(pair):
+    c = Client(pair.gdb_socket)
+    c.begin()
+    c.ask("?")
+    current = c.ask("qC")[2:]
+    ids = c.ask("qfThreadInfo")[1:].split(b",")
+    assert len(ids) == 3 and current in ids
+    names = dict(re.findall(r'id="([0-9a-f]+)" core="0" name="(\w+)"', c.ask("qXfer:threads:read::0,1000").decode()))
+    assert sorted(names.values()) == ["first", "second", "starter"]
+    other = next(i for i in ids if i != current and names[i.decode()] != "starter")
+    for _ in range(20):
+        c.raw(c.frame(b"vCont;s:" + other + b";c"))
+        stop = c.receive()
+        assert stop[:3] == b"T05" and b"thread:" + other + b";" in stop
+        other = next(i for i in ids if i != other and names[i.decode()] != "starter")
+    # Registers and memory of a blocked thread can be read and written.
+    starter = next(i for i in names if names[i] == "starter")
+    assert c.ask(f"Hg{starter}") == b"OK"
+    registers = c.ask("g")
+    assert c.ask("P1=11223344") == b"OK" and c.ask("p1") == b"11223344"
+    assert c.ask(b"G" + registers) == b"OK" and c.ask("g") == registers
+    assert c.ask("D") == b"OK"
+    pair.send(b"\x05")
+    pair.expect(rb"kdb\[")

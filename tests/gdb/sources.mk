@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+user-programs += gdbpair
+gdbpair-c := tests/gdb/program/main.c
