@@ -70,6 +70,7 @@ def test_every_example_runs_and_keeps_to_its_schema(tables):
                 kind = command["columns"].get(column)
                 assert kind, f"{line!r}: column {column} is not in the schema"
                 assert isinstance(value, KINDS[kind]), f"{line!r}: {column} = {value!r}"
+    k.cmd("set max 0")
 
 
 def test_machine_commands_need_unsafe(tables):
@@ -133,3 +134,29 @@ def test_report_has_all_parts(tables):
     reply = k.cmd("report")
     for part in ("== thread", "== ipcq", "== check", "== log"):
         assert part in reply.text
+
+
+def test_the_manual_is_up_to_date(tables):
+    import importlib.util
+    import pathlib
+
+    root = pathlib.Path(__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location("kdb_doc", root / "scripts/kdb_doc.py")
+    doc = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(doc)
+    k, _ = tables
+    text = (root / "docs/kdb.md").read_text()
+    assert text.split(doc.MARKER)[1].strip() == doc.reference(k.rows("schema")).strip(), "run scripts/kdb_doc.py"
+
+
+def test_reading_commands_change_nothing(tables):
+    k, commands = tables
+    objects = ids(k)
+    k.cmd("snap quiet")
+    for command in commands.values():
+        if command["effect"] == "pure" and command["example"]:
+            k.cmd(concrete(command["example"], objects) + " | wc" if command["columns"] else
+                  concrete(command["example"], objects), rc=None)
+    k.cmd("diff quiet")
+    k.cmd("snap del quiet")
+    k.check()
