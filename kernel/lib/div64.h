@@ -8,40 +8,37 @@
 #include "kernel/lib/types.h"
 
 /*
- * n / d, rounded down; the remainder goes to *rest if that is not NULL.  d != 0.
- * Long division: the high word at once, then the low word in halves if a half fits behind any remainder,
- * else bit by bit.
+ * One digit of 16 bits of (rest:next) / d, where rest < d and d has its top bit set.  The digit is estimated
+ * from the upper half of d; the estimate is at most two too large.
  */
+static inline uint32_t div64_digit(uint32_t *rest, uint32_t next, uint32_t d)
+{
+    uint32_t high = d >> 16, low = d & 0xffffu, digit = *rest / high, over = *rest % high;
+
+    while (digit > 0xffffu || digit * low > ((over << 16) | next)) {
+        digit--;
+        over += high;
+        if (over > 0xffffu)
+            break;
+    }
+    *rest = (*rest << 16) + next - digit * d; /* modulo 2^32: the true value is below d */
+    return digit;
+}
+
+/* n / d, rounded down; the remainder goes to *rest if that is not NULL.  d != 0. */
 static inline uint64_t div64(uint64_t n, uint32_t d, uint32_t *rest)
 {
-    uint32_t high = (uint32_t)(n >> 32), low = (uint32_t)n, r = high % d, q = 0;
-    unsigned bit;
+    uint32_t high = (uint32_t)(n >> 32), r = high % d, q;
+    unsigned shift = (unsigned)__builtin_clz(d);
+    uint64_t low = ((uint64_t)r << 32 | (uint32_t)n) << shift; /* r < d: nothing is lost */
 
-    high /= d;
-    if (d <= 0x10000u) {
-        uint32_t part = (r << 16) | (low >> 16);
-
-        q = part / d << 16;
-        part = (part % d << 16) | (low & 0xffffu);
-        q |= part / d;
-        r = part % d;
-    } else if (r == 0) {
-        q = low / d;
-        r = low % d;
-    } else {
-        for (bit = 32; bit-- > 0;) {
-            bool carry = (r >> 31) != 0; /* r < d holds before the shift, so 33 bits are enough */
-
-            r = (r << 1) | ((low >> bit) & 1u);
-            if (carry || r >= d) {
-                r -= d;
-                q |= 1u << bit;
-            }
-        }
-    }
+    d <<= shift;
+    r = (uint32_t)(low >> 32);
+    q = div64_digit(&r, (uint32_t)low >> 16, d) << 16;
+    q |= div64_digit(&r, (uint32_t)low & 0xffffu, d);
     if (rest)
-        *rest = r;
-    return ((uint64_t)high << 32) | q;
+        *rest = r >> shift;
+    return (uint64_t)(high / (d >> shift)) << 32 | q;
 }
 
 /* The same rounded up. */
