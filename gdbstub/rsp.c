@@ -30,8 +30,10 @@ static void put(void *arg, uint8_t byte)
     arch_serial_put(1, byte);
 }
 
-/* The next byte; ms 0: wait for ever. */
-static int wait_byte(uint32_t ms)
+static bool key_pressed; /* seen while something else was under way */
+
+/* The next byte; ms 0: wait for ever.  heed: the key on COM1 ends the wait; else it is only noted. */
+static int wait_byte(uint32_t ms, bool heed)
 {
     uint64_t start = arch_clock_raw(), span = (uint64_t)clock_khz * ms;
     for (uint32_t polls = 0;; polls++) {
@@ -39,7 +41,11 @@ static int wait_byte(uint32_t ms)
         if (byte >= 0)
             return byte;
         if (arch_serial_get(0) == debug_break_key)
+            key_pressed = true;
+        if (heed && key_pressed) {
+            key_pressed = false;
             return BYTE_KEY;
+        }
         if (ms && (clock_khz ? arch_clock_raw() - start > span : polls > 2000u * ms))
             return BYTE_NONE;
     }
@@ -54,7 +60,7 @@ void rsp_send(void)
         if (stub.no_ack)
             return;
         for (;;) {
-            int byte = wait_byte(ACK_MS);
+            int byte = wait_byte(ACK_MS, false);
             if (byte < 0)
                 break;
             enum packet_event event = packet_feed(&stub.in, (uint8_t)byte);
@@ -634,7 +640,7 @@ static void acknowledge(void)
 static enum packet_event receive(void)
 {
     for (;;) {
-        int byte = wait_byte(stub.attached || debug_gdb_wait ? 0 : FIRST_MS);
+        int byte = wait_byte(stub.attached || debug_gdb_wait ? 0 : FIRST_MS, true);
         if (byte == BYTE_NONE)
             return PACKET_NOTHING;
         if (byte == BYTE_KEY)
@@ -679,6 +685,10 @@ static bool attached(void) { return stub.attached; }
 static enum debug_resume leave(enum debug_resume how)
 {
     stub.stop = NULL;
+    if (key_pressed && how == DEBUG_GO) {
+        key_pressed = false;
+        return DEBUG_OTHER;
+    }
     return how;
 }
 

@@ -43,11 +43,11 @@ def running(machine, victim):
 def session(running, victim, build, tmp_path):
     """session(commands) runs GDB on a fresh machine; its output."""
 
-    def run(commands, append="", target=None, m=None, **options):
+    def run(commands, append="", target=None, m=None, program=victim, **options):
         m = m or running(append, **options)
         script = tmp_path / "session.gdb"
         script.write_text("source scripts/gdb/init.gdb\nset disassembly-flavor att\nset remotetimeout 60\n"
-                          f"add-symbol-file {victim}\ntarget remote {target or m.gdb_socket}\n" + commands)
+                          f"add-symbol-file {program}\ntarget remote {target or m.gdb_socket}\n" + commands)
         done = subprocess.run(["gdb", "-nx", "-batch", "-x", str(script), str((build / "l4sec.elf").resolve())], cwd=ROOT,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=PATIENCE * 2, check=False)
@@ -479,10 +479,10 @@ def pair(machine, build):
 
 def test_a_breakpoint_belongs_to_its_task(pair, session, build):
     """Both tasks execute the byte all the time; only the one that is meant stops."""
-    out = session(f"add-symbol-file {build.resolve()}/user/gdbpair.elf\n" + SWITCH +
-                  "info threads\npython use('first')\nbreak shared_step\ncontinue\nprint 10 + who\ncontinue 100\n"
+    out = session(SWITCH + "info threads\npython use('first')\nbreak shared_step\ncontinue\nprint 10 + who\ncontinue 100\n"
                   "print 20 + who\ndelete\npython use('second')\nbreak shared_step\ncontinue\nprint 30 + who\n"
-                  "continue 100\nprint 40 + who\nup\nprint count > 200\ninfo threads\ndetach\n", m=pair)
+                  "continue 100\nprint 40 + who\nup\nprint count > 200\ninfo threads\ndetach\n", m=pair,
+                  program=build.resolve() / "user/gdbpair.elf")
     has(out, r"\"starter\" \(tk\d+ recv ep\d+\)", r"\"first\"", r"\"second\"", r"= 11$", r"= 21$", r"= 32$", r"= 42$",
         r"= 1$", "detached")
 
