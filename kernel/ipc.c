@@ -33,6 +33,7 @@ void endpoint_init(struct endpoint *ep)
     ep->queue = NULL;
     ep->senders = 0;
     ep->waiting = 0;
+    ep->plain = NULL;
 }
 
 /* ---- queues --------------------------------------------------------------------------------------- */
@@ -46,8 +47,12 @@ static void enqueue(struct endpoint *ep, struct thread *t, bool sender)
     t->ipc->endpoint = ep;
     if (!first) {
         ep->queue = t->queue_next = t->queue_prev = t;
+        ep->plain = !sender && !t->nested && t->ipc->rcv_timeout == L4_TIMEOUT_NEVER && !t->ipc->error
+                    ? t : NULL;
+        t->ipc->epoch = cap_epoch;
         return;
     }
+    ep->plain = NULL;
     t->queue_next = first;
     t->queue_prev = first->queue_prev;
     first->queue_prev->queue_next = t;
@@ -57,6 +62,7 @@ static void enqueue(struct endpoint *ep, struct thread *t, bool sender)
 ALWAYS_INLINE void dequeue(struct endpoint *ep, struct thread *t)
 {
     ep->waiting--;
+    ep->plain = NULL; /* it comes back when a receiver waits alone again */
     if (t->queue_next == t) {
         ep->queue = NULL;
         ep->senders = 0;
@@ -97,13 +103,11 @@ static uint32_t send_rights(const struct ipc *ipc)
 /* The badge of the capability that t sends over, with TCR 3 filling the bits below it.  [M 3.2.1] [G4] */
 ALWAYS_INLINE uint32_t sender_id_of(const struct node *n, uint32_t low)
 {
-    unsigned length = n->badge_len;
-
-    if (LIKELY(length == 0))
+    if (n->badge_len == 0)
         return low;
-    if (length >= 32)
+    if (n->badge_len >= 32)
         return n->badge;
-    return (n->badge << (32u - length)) | (low & (0xffffffffu >> length));
+    return (n->badge << (32u - n->badge_len)) | (low & (0xffffffffu >> n->badge_len));
 }
 
 static bool timeout_is_zero(uint32_t timeout)
@@ -123,6 +127,7 @@ static bool may_preempt(const struct thread *t)
 static void finish(struct thread *t, uint32_t w0, uint32_t sender_id)
 {
     TRACE(IPC_END, w0, 0, 0);
+    t->uipc.error = 0;
     t->frame.w[1] = sender_id;
     sys_finish(t, w0);
 }
@@ -572,85 +577,10 @@ static void ipc_general(struct thread *t)
     run(t);
 }
 
-/* Send with at most the three register words and no items; wait for ever in both phases. */
-#define FAST_W0_MASK 0xfc0u /* ST, and SC above 3 */
-#define FAST_W1_MASK 0x00cu /* TS */
-#define FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END))
-
-/* A live endpoint: type and flags are neighbours, one compare does for both. */
-ALWAYS_INLINE struct endpoint *live_endpoint(const struct node *n, uint32_t rights)
-{
-    struct kobj *o;
-
-    if (UNLIKELY(!n) || UNLIKELY(!(n->name & rights)))
-        return NULL;
-    o = node_kobj(n);
-    return LIKELY(o->type == L4_TYPE_ENDPOINT && o->flags == 0) ? (struct endpoint *)(void *)o : NULL;
-}
-
-/*
- * The common call: the receiver waits, alone, for a plain message, and the answer is not yet there.  All
- * tests come before the first store, so that leaving for ipc_general() is always possible.
- */
 void sys_ipc(struct thread *t)
 {
-    uint32_t w0 = t->frame.w[0], w1 = t->frame.w[1], count;
-    const struct node *cap;
-    struct endpoint *ep, *answer;
-    struct thread *r;
-
-    if (UNLIKELY((w0 & FAST_W0_MASK) | (w1 & FAST_W1_MASK)) || UNLIKELY(trace_mask & FAST_TRACE))
-        goto general;
-    cap = cap_lookup(t->task, w0 >> L4_NAME_SHIFT);
-    ep = live_endpoint(cap, L4_W);
-    if (UNLIKELY(!ep))
-        goto general;
-    r = ep->queue;
-    if (UNLIKELY(!r) || UNLIKELY(ep->senders) || UNLIKELY(r->queue_next != r) || UNLIKELY(r->nested) ||
-        UNLIKELY(deadline_is_set(&r->timeout)) || UNLIKELY(!still_names(r, r->uipc.recv, ep, L4_R)))
-        goto general;
-    answer = live_endpoint(cap_lookup(t->task, w1 >> L4_NAME_SHIFT), L4_R);
-    if (UNLIKELY(!answer) || UNLIKELY(answer->queue != NULL))
-        goto general;
-
-    /* the receiver's end */
-    count = min_u32((w0 >> 4) & 63u, r->uipc.rc);
-    if (count) {
-        r->frame.w[2] = t->frame.w[2];
-        if (count > 1) {
-            r->frame.w[3] = t->frame.w[3];
-            if (count > 2)
-                r->frame.w[4] = t->frame.w[4];
-        }
-    }
-    r->frame.w[0] = (count << 4) | r->uipc.error;
-    r->frame.w[1] = sender_id_of(cap, t->tcr[L4_TCR_SENDER]);
-    r->syscall = false;
-    r->uipc.endpoint = NULL;
-    r->state = THREAD_READY;
-    ep->queue = NULL;
-    ep->waiting = 0;
-
-    /* the sender waits for its answer; send, sc and st mean nothing any more */
-    t->uipc.recv = w1 & L4_CAP_INVALID;
-    t->uipc.rc = (w1 >> 4) & 63u;
-    t->uipc.rt = (w1 >> 10) & 3u;
-    t->uipc.sent = true;
-    t->uipc.timed = false;
-    t->uipc.rcv_timeout = L4_TIMEOUT_NEVER;
-    t->uipc.error = 0;
-    t->uipc.endpoint = answer;
-    t->queue_next = t;
-    t->queue_prev = t;
-    answer->queue = t;
-    answer->waiting = 1;
-    t->state = THREAD_RECV;
-    sched_handoff(t, r);
-    t->blocked_since = this_cpu()->since;
-    return;
-
-general:
-    ipc_general(t);
+    if (UNLIKELY(!arch_has_tsc) || !ipc_fast(t))
+        ipc_general(t);
 }
 
 /* ---- kernel-made messages ----------------------------------------------------------------------------- */

@@ -56,31 +56,40 @@ void sched_handoff_slow(struct thread *from, struct thread *to);
  * `from` (current) has just blocked and `to` has just become ready: both states are already set, and the
  * scheduler has been told of neither.  If nothing ready outranks `to`, make it current at once without
  * touching a queue; else as sched_unready(from), sched_ready(to).  The common end of an IPC.
+ *
+ * Without resched and lent the payer is from's.  The timer fires before the payer's budget ends, and a
+ * budget is less than 2^32 ticks: differences of times need 32 bits only.
+ * sched_handoff_quick: the common case; false and nothing done in any other.
  */
-ALWAYS_INLINE void sched_handoff(struct thread *from, struct thread *to)
+ALWAYS_INLINE bool sched_handoff_quick(struct thread *to, uint64_t now)
 {
     struct cpu *cpu = this_cpu();
     const struct sched *s = this_sched();
     struct resv *paid = cpu->resv, *pays = to->resv;
+    uint32_t used, left;
 
-    if (LIKELY(!cpu->resched && !cpu->lent && paid && pays && paid->thread == from &&
-               !(pays->flags & (RESV_QUEUED | RESV_BACKGROUND)) && pays->prio + 1 >= s->top &&
-               (deadline_is_set(&pays->refill) || pays->budget_us == pays->period_us) &&
-               !to->debug_halt)) {
-        uint64_t now = clock_now(), used = now - cpu->since;
-
-        if (LIKELY(used < paid->left && now + pays->left >= s->timer_at)) {
-            paid->left -= (uint32_t)used;
-            cpu->current = to;
-            cpu->resv = pays;
-            cpu->since = now;
-            cpu->switches++;
-            to->switches++;
-            TRACE(SWITCH, from->obj.id, to->obj.id, pays->obj.id);
-            return;
-        }
-    }
-    sched_handoff_slow(from, to);
+    if (UNLIKELY(cpu->resched) || UNLIKELY(cpu->lent) || UNLIKELY(to->debug_halt) || UNLIKELY(!pays) ||
+        UNLIKELY(pays->flags & (RESV_QUEUED | RESV_BACKGROUND)) || UNLIKELY(pays->prio + 1 < s->top) ||
+        (UNLIKELY(!deadline_is_set(&pays->refill)) && pays->budget_us != pays->period_us))
+        return false;
+    used = (uint32_t)now - (uint32_t)cpu->since;
+    left = paid->left;
+    if (UNLIKELY(used >= left) || UNLIKELY((uint32_t)s->timer_at - (uint32_t)now > pays->left))
+        return false;
+    paid->left = left - used;
+    cpu->current = to;
+    cpu->resv = pays;
+    cpu->since = now;
+    cpu->switches++;
+    to->switches++;
+    return true;
+}
+ALWAYS_INLINE void sched_handoff(struct thread *from, struct thread *to)
+{
+    if (LIKELY(sched_handoff_quick(to, clock_now())))
+        TRACE(SWITCH, from->obj.id, to->obj.id, to->resv->obj.id);
+    else
+        sched_handoff_slow(from, to);
 }
 
 /* Charge the current reservation up to now. */

@@ -144,6 +144,7 @@ ALWAYS_INLINE uint32_t entry_clear(const struct task *task, uint32_t *entry, uin
 /* ---- IO: list and bitmap ---- */
 
 static uint32_t io_last_version;
+uint64_t cap_epoch;
 
 static bool io_open(uint32_t rights)
 {
@@ -303,6 +304,7 @@ uint32_t space_take(struct node *n)
     case L4_SPACE_CAP:
         ASSERT(task->cap_dir[dir_index(base)][table_index(base)] == n);
         task->cap_dir[dir_index(base)][table_index(base)] = NULL;
+        cap_epoch++;
         break;
     case L4_SPACE_MEM:
         refs = super_take(n);
@@ -362,6 +364,8 @@ void space_set_rights(struct node *n, uint32_t rights)
     n->name = (n->name & ~15u) | rights;
     if (!n->task)
         return;
+    if (node_space(n) == L4_SPACE_CAP)
+        cap_epoch++;
     if (node_space(n) == L4_SPACE_MEM)
         mem_show(n, rights);
     else if (node_space(n) == L4_SPACE_IO && io_open(rights) != io_open(old))

@@ -47,6 +47,9 @@ struct node *io_lookup(const struct task *task, uint32_t port);
 struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type type, uint32_t rights,
                         enum l4_detail *reason) MUST_CHECK;
 
+/* Counts whenever a capability loses a right or its name: what was looked up before may be stale. */
+extern uint64_t cap_epoch;
+
 /* ---- names: space.c.  All O(1) but the IO list ---- */
 
 /*

@@ -34,15 +34,27 @@ enum ipc_kind { IPC_USER, IPC_FAULT, IPC_EXCEPTION, IPC_STARTUP, IPC_IRQ };
  */
 struct ipc {
     struct endpoint *endpoint;     /* whose queue the thread is in; NULL: none */
-    uint32_t send, recv;           /* capability words; L4_CAP_INVALID: no such phase */
+    uint32_t send, recv;           /* capability words; L4_CAP_INVALID: no such phase.  Once sent, bits
+                                    * [11:0] of recv may be those of W1 */
+    union {
+        struct {
+            bool sent;             /* the send phase is over */
+            bool timed;            /* thread.timeout.when is the end of this phase, also after a restart */
+            uint16_t rcv_timeout;  /* TCR encoding; 0 never */
+        };
+        uint32_t phase;            /* the three as one word, for ipc_fast() */
+    };
+    uint16_t snd_timeout;
     uint8_t kind;                  /* enum ipc_kind */
-    uint8_t sc, st, rc, rt;        /* words and items to send, to receive */
+    union {
+        struct { uint8_t rc : 6, rt : 2; }; /* words and items to receive */
+        uint8_t accepts;           /* the same as they stand in bits [11:4] of W1 */
+    };
+    uint8_t sc, st;                /* words and items to send */
     uint8_t oc, ot;                /* received so far */
-    bool sent;                     /* the send phase is over */
-    bool timed;                    /* thread.timeout.when is the end of this phase, also after a restart */
-    uint16_t snd_timeout, rcv_timeout; /* TCR encoding; 0 never */
+    uint64_t epoch;                /* waiting receiver: cap_epoch when `recv` was looked up */
     uint32_t sender_id;            /* received */
-    uint32_t error;                /* result so far: L4_ERR(MAP, ..) of the send phase, or 0 */
+    uint32_t error;                /* L4_ERR(MAP, ..) of the send phase; 0 when no IPC is under way */
     struct thread *partner;        /* during THREAD_XFER and the sender's item phase, both sides */
 };
 
@@ -92,14 +104,19 @@ struct thread {
     struct thread *task_next, *task_prev;
     uint8_t state;                 /* enum thread_state; written by thread_set_state() only */
     uint8_t halt_reason;           /* enum halt_reason, if HALTED or halt_pending */
-    bool halt_pending;             /* halt before the next user instruction */
-    bool nested;                   /* ipc == &kipc */
-    bool hardware;                 /* interrupt thread; never runs user code */
+    uint8_t irq_line, irq_state;   /* hardware threads: irq.c */
+    union {
+        struct {
+            bool halt_pending;     /* halt before the next user instruction */
+            bool nested;           /* ipc == &kipc */
+            bool hardware;         /* interrupt thread; never runs user code */
+            bool debug_halt;       /* stopped by GDB or kdb: not picked by the scheduler */
+        };
+        uint32_t unusual;          /* all four in one test: 0 for a thread that can be run at once */
+    };
     bool fast_exit;                /* entered by sysenter and nothing changed the frame: may use sysexit */
     bool msg_in;                   /* W5.. of this call are in msg already */
     bool syscall;                  /* in a system call (frame.eax is its W0), not in a user-mode trap */
-    uint8_t irq_line, irq_state;   /* hardware threads: irq.c */
-    bool debug_halt;               /* stopped by GDB or kdb: not picked by the scheduler */
     thread_cont *cont;             /* run instead of returning to user code; NULL: return */
     thread_cont *outer;            /* nested: what `cont` becomes when the kernel-made IPC is over */
     struct ipc *ipc;               /* active operation: &uipc or &kipc */

@@ -93,7 +93,7 @@ sysenter_entry:
         test    eax, eax
         jz      .general
 
-        ; Of arch_prepare(), what is left for a thread without ports whose FPU state stays as it is.
+        ; What is left of arch_prepare(); after kernel_exit() it changes nothing.
         mov     edx, [eax + THREAD_TASK]
         cmp     edx, [boot_cpu + CPU_LOADED]
         je      .loaded
@@ -104,7 +104,6 @@ sysenter_entry:
 .loaded:
         lea     ecx, [eax + THREAD_FRAME + FRAME_SIZE]
         mov     [cpu_tss + AREA_ESP0], ecx
-        mov     word [cpu_tss + AREA_IOMAP], IOMAP_NONE
         jmp     enter_user.thread
 
 .general:

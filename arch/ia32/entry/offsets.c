@@ -22,8 +22,6 @@ void offsets(void)
     OFFSET(CPU_LOADED, offsetof(struct cpu, loaded));
     OFFSET(AREA_ESP0, offsetof(struct tss_area, tss.esp0));
     OFFSET(AREA_CR3, offsetof(struct tss_area, tss.cr3));
-    OFFSET(AREA_IOMAP, offsetof(struct tss_area, tss.iomap));
-    OFFSET(IOMAP_NONE, TSS_IOMAP_NONE);
     OFFSET(FRAME_SIZE, sizeof(struct user_frame));
     OFFSET(FRAME_VECTOR, offsetof(struct user_frame, vector));
     OFFSET(FRAME_EIP, offsetof(struct user_frame, eip));

@@ -9,6 +9,7 @@ extern bool arch_has_tsc;
 extern uint64_t host_clock;
 
 ALWAYS_INLINE uint64_t arch_clock_raw(void) { return host_clock; }
+ALWAYS_INLINE uint64_t arch_clock_tsc(void) { return host_clock; }
 void arch_timer_program(uint64_t ticks);
 void arch_timer_off(void);
 
