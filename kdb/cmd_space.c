@@ -535,3 +535,65 @@ KDB_CMD(ptov, .noun = "ptov", .verb = "", .usage = "PHYS", .schema = &vtop_schem
     }
     return KDB_OK;
 }
+
+/* ---- mem shared --------------------------------------------------------------------------------------------- */
+
+KDB_SCHEMA(shared_schema, "mem.shared",
+    { "phys", K_HEX, 10, 0, "first physical address that both see" },
+    { "slot", K_SLOT, 20, COL_SRC, "mapping of the first task" },
+    { "rights", K_RIGHTS, 6, 0, "its letters" },
+    { "other", K_SLOT, 20, COL_DST, "mapping of the second task" },
+    { "others", K_RIGHTS, 6, 0, "its letters" });
+
+/* Mappings of `other` in the tree of n that overlap it.  True: stop. */
+static bool shared_with(struct kdb *k, const struct node *n, const struct task *other)
+{
+    uint32_t last = n->obj + ((1u << min_u32(node_size(n), 31)) - 1u);
+    struct node *root;
+
+    if (!kdb_tick(k))
+        return true;
+    if (!kdb_node_ok(n) || n->obj >> SUPER_SHIFT >= boot_mem_root_count)
+        return false;
+    root = &boot_mem_roots[n->obj >> SUPER_SHIFT];
+    for (const struct node *m = kdb_next_node(k, root, root); m; m = kdb_next_node(k, root, m)) {
+        if (m->task != other || !node_overlaps(m, n->obj, last))
+            continue;
+        kdb_row(k);
+        kdb_put_num(k, max_u32(n->obj, m->obj));
+        kdb_put_slot(k, n);
+        kdb_put_rights(k, L4_TYPE_MEMORY, node_rights(n));
+        kdb_put_slot(k, m);
+        kdb_put_rights(k, L4_TYPE_MEMORY, node_rights(m));
+        if (kdb_row_end(k))
+            return true;
+    }
+    return k->stop;
+}
+
+KDB_CMD(mem_shared, .noun = "mem", .verb = "shared", .usage = "tkA tkB", .schema = &shared_schema,
+        .summary = "memory that two tasks both see", .example = "mem shared @ping @pong", .argc_min = 2, .argc_max = 2)
+{
+    const struct kobj *a = kdb_arg_object(k, 0, L4_TYPE_TASK), *b = a ? kdb_arg_object(k, 1, L4_TYPE_TASK) : NULL;
+    const struct task *task = (const struct task *)(const void *)a;
+    const struct task *other = (const struct task *)(const void *)b;
+
+    if (!b)
+        return k->rc;
+    if (!kdb_sound(task->pd_shadow, PAGE_SIZE))
+        return kdb_fail(k, KDB_CORRUPT, "the directory shadow cannot be read");
+    for (uint32_t d = 0; d < L4_USER_TOP >> SUPER_SHIFT && kdb_tick(k); d++) {
+        uint32_t entry = task->pd_shadow[d];
+        struct node *const *table = (struct node *const *)(uintptr_t)entry;
+
+        if (entry & 1u) {
+            if (shared_with(k, (const struct node *)(uintptr_t)(entry & ~1u), other))
+                return KDB_OK;
+        } else if (entry && kdb_sound(table, PAGE_SIZE)) {
+            for (uint32_t i = 0; i < 1024; i++)
+                if (table[i] && shared_with(k, table[i], other))
+                    return KDB_OK;
+        }
+    }
+    return KDB_OK;
+}

@@ -21,7 +21,8 @@
 
 #define DEPTH_MAX 4u
 #define BUDGET_PROMPT  50000000u /* a person has ^C */
-#define BUDGET_OTHER     400000u /* syscall, boot, GDB, panic: must come back */
+#define BUDGET_OTHER     400000u /* syscall, boot, GDB: must come back */
+#define DOORS_AT_LINE (KDB_PROMPT | KDB_PANIC) /* somebody sits at the serial line */
 
 static struct kdb pool[DEPTH_MAX];
 static unsigned depth;
@@ -73,7 +74,7 @@ bool kdb_tick(struct kdb *k)
         return false;
     }
     k->budget--;
-    if ((k->budget & 255u) == 0 && k->door == KDB_PROMPT && kdb_poll_intr()) {
+    if ((k->budget & 255u) == 0 && (k->door & DOORS_AT_LINE) && kdb_poll_intr()) {
         kdb_fail(k, KDB_INTR, "interrupted");
         k->stop = true;
         return false;
@@ -203,7 +204,7 @@ static void begin(struct kdb *k, unsigned door, void (*sink)(void *, char), void
     k->rc = KDB_OK;
     k->stop = k->more = k->mute = false;
     k->rows = k->bad = k->emitted = 0;
-    k->budget = kdb_session.budget ? kdb_session.budget : door == KDB_PROMPT ? BUDGET_PROMPT : BUDGET_OTHER;
+    k->budget = kdb_session.budget ? kdb_session.budget : door & DOORS_AT_LINE ? BUDGET_PROMPT : BUDGET_OTHER;
     k->header_of = NULL;
     k->out_used = 0;
     k->crc = 0xffff;
@@ -289,7 +290,7 @@ int kdb_run_line(const char *line, unsigned door, void (*sink)(void *, char), vo
     if (!k)
         return KDB_LIMIT;
     begin(k, door, sink, arg);
-    k->framed = door == KDB_PROMPT && kdb_session.test;
+    k->framed = (door & DOORS_AT_LINE) && kdb_session.test;
     k->number = frame;
     while (*line == ' ')
         line++;

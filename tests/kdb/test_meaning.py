@@ -177,3 +177,10 @@ def test_flipped_bits_never_kill_the_debugger(session):
         session.cmd(rng.choice(lines), rc=None)
         session.cmd(f"w {place:#x} {old:#x}")
     session.check()
+
+
+def test_tasks_of_one_image_share_its_text(session):
+    rows = session.rows("mem shared @ping @pong")
+    assert rows and all("w" not in (r["rights"] + r["others"]) or r["rights"] != r["others"] for r in rows)
+    names = session.rows(f"ptov {rows[0]['phys']}")
+    assert {rows[0]["slot"], rows[0]["other"]} <= {n["slot"] for n in names}

@@ -109,3 +109,34 @@ def test_step_and_breakpoint(machine):
     k.cmd("bp del all")
     assert not k.rows("bp")
     k.check()
+
+
+def test_a_kernel_trap_shows_itself_and_cannot_be_continued(machine):
+    m = machine(sigma0="kdbtest", args="enter")
+    m.expect(r"kdb: call: hello from user")
+    k = Kdb(m, stopped=True)
+    at = k.rows("sym sys_debug")[0]["addr"]
+    k.cmd("set unsafe on")
+    k.cmd(f"w {at} 0x0b0f size=2")            # ud2
+    k.go()
+    m.expect(rb'#B 0 enter v1\r\n\{"why":"(trap|panic)"')
+    k._prompt()
+    assert any("sys_debug" in (r["symbol"] or "") for r in k.rows("bt"))
+    k.cmd("go", rc=9)
+    k.cmd("step", rc=9)
+    assert "== thread" in k.cmd("report").text
+    k.check()
+
+
+def test_read_only_debugger(machine):
+    m = machine(append="debug=ro")
+    m.expect("rounds played")
+    k = Kdb(m)
+    k.cmd("set unsafe on")
+    k.cmd("w 0xc0100000 0", rc=9)
+    k.cmd("reboot", rc=9)
+    k.cmd("thread")
+    k.go()
+    m.send(BREAK_KEY)
+    k._prompt()
+    k.check()
