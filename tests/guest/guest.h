@@ -26,7 +26,7 @@ struct guest_case {
 
 /* Record a failure of the running case; the first ten are printed. */
 void guest_fail(const char *file, int line, const char *what, uint32_t have, uint32_t want);
-extern uint32_t guest_expectations;
+extern uint32_t guest_expectations, guest_failures;
 
 #define EXPECT(what)                                                       \
     do {                                                                   \
@@ -96,6 +96,11 @@ uint32_t map_item(struct message *msg, unsigned at, uint32_t fpage, uint32_t hot
  * soft.  Returns its capability number; its reservation is the next one.
  */
 uint32_t thread_start(void (*fn)(void), uint32_t prio);
+/* Of the stacks handed out so far only the first n are still in use. */
+void stacks_keep(unsigned n);
+/* The same at a given number (id + 1: reservation), and with a given budget and period. */
+void thread_start_at(uint32_t id, void (*fn)(void), uint32_t prio);
+void thread_start_with(uint32_t id, void (*fn)(void), uint32_t prio, uint32_t budget, uint32_t period);
 uint32_t thread_make(void);      /* created, bound, reservation attached, still halted */
 void thread_run(uint32_t id, void (*fn)(void), uint32_t stack);
 void thread_stop(void);          /* the running helper waits for ever */

@@ -5,11 +5,13 @@
  * Arguments: entry=sysenter|int (default int), only=NAME, match=TEXT, list.
  */
 #include "tests/guest/guest.h"
+#include "tests/guest/sweep.h"
 
 const struct l4_bootinfo *guest_boot;
 uint32_t guest_expectations;
 
-static uint32_t failures, next_cap, next_stack, case_failed;
+uint32_t guest_failures;
+static uint32_t next_cap, next_stack, case_failed;
 static bool use_sysenter;
 
 #define STACKS 24u
@@ -23,7 +25,7 @@ extern const struct guest_case *const __stop_set_guest_cases[];
 void guest_fail(const char *file, int line, const char *what, uint32_t have, uint32_t want)
 {
     case_failed++;
-    if (++failures <= 200)
+    if (++guest_failures <= 200)
         l4_printf("# %s:%d: %s is 0x%x, expected 0x%x\n", file, line, what, have, want);
 }
 
@@ -172,10 +174,10 @@ static uint32_t attach(uint32_t res, uint32_t thread)
     return call5(L4_CAP(res) | L4_SCHED_ASSOCIATE | L4_SYS_SCHEDULE, NO_CAP, L4_CAP(thread) | 255u, 0, 0, NULL);
 }
 
-static void give_time(uint32_t thread, uint32_t prio)
+static void give_time(uint32_t thread, uint32_t prio, uint32_t budget, uint32_t period)
 {
     EXPECT_EQ(create(L4_TYPE_RESERVATION, thread + 1, 0, 0), 0);
-    EXPECT_EQ(split5(thread + 1, prio, 1000, 100000), 0);
+    EXPECT_EQ(split5(thread + 1, prio, budget, period), 0);
     EXPECT_EQ(attach(thread + 1, thread), 0);
 }
 
@@ -186,7 +188,7 @@ uint32_t thread_make(void)
     (void)cap_new(); /* the reservation */
     EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
     EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, OWN_TASK), 0);
-    give_time(id, 255);
+    give_time(id, 255, 1000, 100000);
     return id;
 }
 
@@ -211,15 +213,30 @@ static uint32_t stack_with_return(void)
     return sp;
 }
 
+void thread_start_with(uint32_t id, void (*fn)(void), uint32_t prio, uint32_t budget, uint32_t period)
+{
+    EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, OWN_TASK), 0);
+    give_time(id, prio, budget, period);
+    thread_run(id, fn, stack_new());
+}
+
+void thread_start_at(uint32_t id, void (*fn)(void), uint32_t prio)
+{
+    thread_start_with(id, fn, prio, 1000, 100000);
+}
+
+void stacks_keep(unsigned n)
+{
+    next_stack = n;
+}
+
 uint32_t thread_start(void (*fn)(void), uint32_t prio)
 {
     uint32_t id = cap_new();
 
     (void)cap_new();
-    EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
-    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, OWN_TASK), 0);
-    give_time(id, prio);
-    thread_run(id, fn, stack_with_return());
+    thread_start_at(id, fn, prio);
     return id;
 }
 
@@ -233,7 +250,7 @@ uint32_t child_start(void (*fn)(void), uint32_t prio, uint32_t caps, uint32_t or
     EXPECT_EQ(create(L4_TYPE_TASK, task, L4_CAP_FPAGE(ep, L4_R), L4_CAP_FPAGE(0, L4_R)), 0);
     EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
     EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, L4_CAP(task)), 0);
-    give_time(id, prio);
+    give_time(id, prio, 1000, 100000);
     msg.m[0] = (uint32_t)(uintptr_t)fn;
     msg.m[1] = stack_with_return();
     map_item(&msg, 2, L4_FPAGE(0x400000u, L4_SPACE_MEM, 22, L4_R | L4_W | L4_X), 0x400000u);
@@ -343,6 +360,10 @@ int main(const struct l4_bootinfo *boot)
     (void)argument(arguments, "entry=", entry, sizeof entry);
     use_sysenter = entry[0] == 's';
     (void)tcr_write(OWN_THREAD, L4_TCR_RCVRES, KPAGES);
+    if (l4_argument(arguments, "sweep", dummy, sizeof dummy)) {
+        failed = sweep_main(arguments);
+        l4_exit(failed ? 1 : 0x10);
+    }
     for (i = 0; i < count; i++) {
         const struct guest_case *c = __start_set_guest_cases[i];
 
