@@ -20,6 +20,7 @@ enum unmap_stage { UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 #define UNMAP_WORK 64u      /* names looked at between preemption points [G42] */
 #define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
 #define COUNT_MAX  255u
+#define REGISTER_PAGES 4u    /* flexpages in W1..W4 */
 #define TABLE_NAMES 1024u
 
 /* What stands at a name, and which part of it the flexpage selects, in object addresses. */
@@ -160,6 +161,23 @@ static uint32_t refs_word(uint32_t refs)
     return (refs & (L4_R | L4_W)) | (refs & L4_R ? L4_X : 0u);
 }
 
+/* The word of flexpage `index`: mostly in a register. */
+ALWAYS_INLINE bool load_word(struct thread *t, unsigned index, uint32_t *value, thread_cont *cont)
+{
+    if (UNLIKELY(index >= REGISTER_PAGES))
+        return sys_get_word(t, index + 1u, value, cont);
+    *value = t->frame.w[index + 1u];
+    return true;
+}
+
+ALWAYS_INLINE bool store_word(struct thread *t, unsigned index, uint32_t value, thread_cont *cont)
+{
+    if (UNLIKELY(index >= REGISTER_PAGES))
+        return sys_put_word(t, index + 1u, value, cont);
+    t->frame.w[index + 1u] = value;
+    return true;
+}
+
 /* ---- the call ---- */
 
 static void unmap_continue(struct thread *t);
@@ -186,7 +204,7 @@ static void unmap_continue(struct thread *t)
         struct flexpage fp;
 
         if (s->stage == UNMAP_LOAD) {
-            if (!sys_get_word(t, s->index + 1u, &s->fpage, unmap_continue))
+            if (!load_word(t, s->index, &s->fpage, unmap_continue))
                 return;
             s->offset = 0;
             s->refs = 0;
@@ -204,7 +222,7 @@ static void unmap_continue(struct thread *t)
             }
             s->stage = UNMAP_STORE;
         }
-        if (!sys_put_word(t, s->index + 1u, refs_word(s->refs), unmap_continue))
+        if (!store_word(t, s->index, refs_word(s->refs), unmap_continue))
             return;
     }
     if (UNLIKELY(reap_pending()))
@@ -226,7 +244,7 @@ void sys_unmap(struct thread *t)
         struct flexpage fp;
         uint32_t word;
 
-        if (!sys_get_word(t, i + 1u, &word, sys_unmap))
+        if (!load_word(t, i, &word, sys_unmap))
             return;
         if (flexpage_decode(word, &fp) != L4_D_NONE) {
             unmap_bad_flexpage(t, i);

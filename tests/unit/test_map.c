@@ -718,6 +718,23 @@ TEST(convert_and_back)
     check_kernel();
 }
 
+/* A 4 MB page of which a part is converted is shown in small entries; the table for that is sent.  [G52] */
+TEST(view_of_a_super_page)
+{
+    boot(true);
+    EXPECT_EQ(map(L4_FPAGE(0x00c00000, L4_SPACE_MEM, 22, 15), 0x20000000), 0);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c05000, L4_SPACE_MEM, 12, 15), 0), 0);
+    EXPECT_EQ(mem_refill(there, 0x20006000, L4_R, NULL), L4_D_NO_PAGETABLE);
+    back(L4_SPACE_MEM, 0x20000000);
+    EXPECT_EQ(mem_refill(there, 0x20006000, L4_R, NULL), L4_D_NONE);
+    EXPECT_EQ(mem_refill(there, 0x20005000, L4_R, NULL), L4_D_CONVERTED);
+    EXPECT(host_access(there, 0x20006000, L4_W) && !host_access(there, 0x20005000, L4_R));
+    check_kernel();
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), true), 1u << 12);
+    EXPECT_EQ(mem_refill(there, 0x20005000, L4_R, NULL), L4_D_NONE);
+    check_kernel();
+}
+
 /* ---- preemption: the hook runs at every preemption point ---- */
 
 static unsigned window_count, window_at;
