@@ -12,9 +12,16 @@
 STATIC_ASSERT((TRACE_RECORDS & (TRACE_RECORDS - 1u)) == 0);
 STATIC_ASSERT(TRACE_EVENT_COUNT <= 32);
 
-/* What happens a thousand times a second would push out what is rare and explains more. */
+/*
+ * What happens a thousand times a second would push out what is rare and explains more.  A release kernel
+ * has no debugger that could show the ring, so it records nothing until a mask is set from outside.
+ */
+#ifdef NDEBUG
+uint32_t trace_mask;
+#else
 uint32_t trace_mask = ~((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) |
                         (1u << TRACE_SWITCH));
+#endif
 
 static struct trace_record ring[TRACE_RECORDS];
 static uint32_t total;
