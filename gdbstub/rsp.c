@@ -640,7 +640,8 @@ static void acknowledge(void)
 static enum packet_event receive(void)
 {
     for (;;) {
-        int byte = wait_byte(stub.attached || debug_gdb_wait ? 0 : FIRST_MS, true);
+        /* kdb's `gdb` and gdb=wait wait for a client; a byte on the line must be followed by a packet. */
+        int byte = wait_byte(stub.attached || stub.stop->reason != DEBUG_GDB ? 0 : FIRST_MS, true);
         if (byte == BYTE_NONE)
             return PACKET_NOTHING;
         if (byte == BYTE_KEY)

@@ -200,6 +200,28 @@ def symbol(session, name):
     return int(match.group(1), 16)
 
 
+def test_the_programs_own_int3(session):
+    """Nobody handles it, so it comes to GDB; it is not GDB's to take away."""
+    out = session("set var {char}&rest_nop = 0xcc\ncontinue\nprint $pc == (void (*)())&rest_nop\nx/1xb &rest_nop\ncontinue\n"
+                  "stepi\nset var {char}&rest_nop = 0x90\ntbreak square\ncontinue\ndetach\n")
+    has(out, r"SIGTRAP", r"0xcc", r"SIGTRAP", r"Temporary breakpoint \d, square", "detached")
+
+
+def test_watch_of_kernel_data(session):
+    out = session("watch boot_cpu.interrupts\ncontinue\nbt 2\ncontinue\ndelete\ntbreak square\ncontinue\ndetach\n")
+    has(out, r"Old value = \d+\nNew value = \d+", r"accept|trap_user|trap_kernel", r"Old value", r"square", "detached")
+
+
+def test_kdb_waits_for_gdb(running, session):
+    m = running()
+    m.send(b"\x05")
+    m.expect(rb"kdb\[[^\]]*\]> ")
+    m.send("gdb\r")
+    time.sleep(2)
+    out = session("print rounds\nprint rounds\ndetach\n", m=m)
+    assert len(set(re.findall(r"\$\d = (\d+)", out))) == 1
+
+
 # ---- packets ---------------------------------------------------------------------------------------------
 
 
@@ -523,3 +545,11 @@ def test_step_of_another_thread(pair):
     assert c.ask("D") == b"OK"
     pair.send(b"\x05")
     pair.expect(rb"kdb\[")
+
+
+def test_steps_over_sysenter(pair, session, build):
+    """A step at a system call lands behind it, in the same thread."""
+    out = session(SWITCH + "python use('first')\nbreak l4_call_sysenter\ncontinue\ndelete\nstepi 18\nx/i $pc\nstepi\nx/i $pc\n"
+                  "stepi\nstepi\ninfo threads\ndetach\n", m=pair, program=build.resolve() / "user/gdbpair.elf")
+    has(out, r"l4_call_sysenter", r"=> .*", r"\* \d .*\"first\" \(tk\d+ running\)", "detached")
+    assert "sysenter_entry" not in out

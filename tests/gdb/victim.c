@@ -34,8 +34,15 @@ NOINLINE void long_line(void)
     rounds += 0;
 }
 
+/* A place where an int3 can be written. */
+NOINLINE void rest(void)
+{
+    __asm__ volatile("nop\n\t.globl rest_nop\nrest_nop: nop\n\tnop");
+}
+
 NOINLINE void one_round(void)
 {
+    rest();
     uint32_t before = total;
     total = before + square(rounds & 7u);
     long_line();
