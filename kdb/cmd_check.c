@@ -58,7 +58,9 @@ static bool check_row(struct kdb *k, const struct check_rule *rule, bool *stop)
     uint32_t ip = 0, address = 0;
     bool finished;
 
-    r = (struct run){ .k = k, .rule = rule, .check = { .report = report, .tick = tick, .arg = &r } };
+    r = (struct run){ .k = k,
+                      .rule = rule,
+                      .check = { .report = report, .tick = tick, .arg = &r } };
     finished = debug_guard(run_rule, &r, &ip, &address);
     kdb_row(k);
     kdb_put_text(k, rule->id);
@@ -78,7 +80,8 @@ static bool check_row(struct kdb *k, const struct check_rule *rule, bool *stop)
 
 static bool chosen(const struct check_rule *rule, const char *name)
 {
-    return !name || strcmp(name, "all") == 0 || kdb_glob(name, rule->id, true) || strcmp(name, rule->group) == 0;
+    return !name || strcmp(name, "all") == 0 || kdb_glob(name, rule->id, true) ||
+        strcmp(name, rule->group) == 0;
 }
 
 static enum kdb_rc run_checks(struct kdb *k)
@@ -101,14 +104,16 @@ static enum kdb_rc run_checks(struct kdb *k)
     return failed ? KDB_FALSE : KDB_OK;
 }
 
-KDB_CMD(check, .noun = "check", .verb = "", .usage = "[all | NAME | GROUP]", .schema = &check_schema,
-        .summary = "verify the kernel's invariants; rc 1 if one fails", .example = "check", .argc_max = 1)
+KDB_CMD(check, .noun = "check", .verb = "", .usage = "[all | NAME | GROUP]",
+        .schema = &check_schema, .summary = "verify the kernel's invariants; rc 1 if one fails",
+        .example = "check", .argc_max = 1)
 {
     return run_checks(k);
 }
 
-KDB_CMD(check_show, .noun = "check", .verb = "show", .usage = "NAME | GROUP", .schema = &check_schema,
-        .summary = "verify some invariants", .example = "check MDB", .argc_min = 1, .argc_max = 1)
+KDB_CMD(check_show, .noun = "check", .verb = "show", .usage = "NAME | GROUP",
+        .schema = &check_schema, .summary = "verify some invariants", .example = "check MDB",
+        .argc_min = 1, .argc_max = 1)
 {
     return run_checks(k);
 }

@@ -17,40 +17,43 @@ static enum kdb_rc leave(struct kdb *k, enum debug_resume how)
     return KDB_OK;
 }
 
-KDB_CMD(go, .early = true, .noun = "go", .verb = "", .alias = "g", .usage = "", .summary = "continue", .example = "go",
-        .effect = KE_RESUME)
+KDB_CMD(go, .early = true, .noun = "go", .verb = "", .alias = "g", .usage = "",
+        .summary = "continue", .example = "go", .effect = KE_RESUME)
 {
     return leave(k, DEBUG_GO);
 }
 
-KDB_CMD(step, .early = true, .noun = "step", .verb = "", .alias = "s", .usage = "", .summary = "execute one instruction",
-        .example = "step", .effect = KE_RESUME)
+KDB_CMD(step, .early = true, .noun = "step", .verb = "", .alias = "s", .usage = "",
+        .summary = "execute one instruction", .example = "step", .effect = KE_RESUME)
 {
     return leave(k, DEBUG_STEP_ONE);
 }
 
-KDB_CMD(gdb, .early = true, .noun = "gdb", .verb = "", .usage = "", .summary = "hand the stopped machine over to GDB on COM2",
-        .example = "gdb", .effect = KE_DBG)
+KDB_CMD(gdb, .early = true, .noun = "gdb", .verb = "", .usage = "",
+        .summary = "hand the stopped machine over to GDB on COM2", .example = "gdb",
+        .effect = KE_DBG)
 {
     if (!arch_serial_present(1))
         return kdb_fail(k, KDB_NOENT, "there is no COM2");
     return leave(k, DEBUG_OTHER);
 }
 
-KDB_CMD(halt, .early = true, .noun = "halt", .verb = "", .usage = "", .summary = "stop the machine for good", .effect = KE_MACHINE)
+KDB_CMD(halt, .early = true, .noun = "halt", .verb = "", .usage = "",
+        .summary = "stop the machine for good", .effect = KE_MACHINE)
 {
     (void)k;
     arch_debug_exit(0);
     arch_halt_forever();
 }
 
-KDB_CMD(reboot, .early = true, .noun = "reboot", .verb = "", .usage = "", .summary = "reset the machine", .effect = KE_MACHINE)
+KDB_CMD(reboot, .early = true, .noun = "reboot", .verb = "", .usage = "",
+        .summary = "reset the machine", .effect = KE_MACHINE)
 {
     (void)k;
     arch_reboot();
 }
 
-/* ---- bp -------------------------------------------------------------------------------------------------- */
+/* ---- bp -------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(bp_schema, "bp.ls",
     { "n", K_NUM, 3, 0, "number" },
@@ -64,8 +67,8 @@ KDB_SCHEMA(bp_schema, "bp.ls",
 
 static const char *const bp_kinds[] = { "soft", "exec", "write", "access" };
 
-KDB_CMD(bp_ls, .noun = "bp", .verb = "ls", .usage = "", .schema = &bp_schema, .summary = "breakpoints and watchpoints",
-        .example = "bp")
+KDB_CMD(bp_ls, .noun = "bp", .verb = "ls", .usage = "", .schema = &bp_schema,
+        .summary = "breakpoints and watchpoints", .example = "bp")
 {
     struct bp_info info;
 
@@ -79,7 +82,10 @@ KDB_CMD(bp_ls, .noun = "bp", .verb = "ls", .usage = "", .schema = &bp_schema, .s
         kdb_put_object(k, info.task ? &info.task->obj : NULL);
         kdb_put_num(k, info.address);
         kdb_put_num(k, info.size);
-        kdb_put_text(k, info.owner == BP_OWNER_KDB ? "kdb" : info.owner == BP_OWNER_GDB ? "gdb" : "both");
+        kdb_put_text(k,
+                     info.owner == BP_OWNER_KDB       ? "kdb"
+                         : info.owner == BP_OWNER_GDB ? "gdb"
+                                                      : "both");
         kdb_put_num(k, info.hits);
         if (symbol)
             kdb_put_format(k, "%s+0x%x", symbol, offset);
@@ -103,8 +109,9 @@ static enum kdb_rc set_point(struct kdb *k, enum bp_kind kind, uint32_t size)
     return problem ? kdb_fail(k, KDB_BADARG, "%s", problem) : KDB_OK;
 }
 
-KDB_CMD(bp_add, .noun = "bp", .verb = "add", .usage = "ADDRESS [kind=soft|exec]", .keys = "kind", .effect = KE_DBG,
-        .summary = "stop when this instruction is reached", .example = "bp add sys_unmap", .argc_min = 1, .argc_max = 1)
+KDB_CMD(bp_add, .noun = "bp", .verb = "add", .usage = "ADDRESS [kind=soft|exec]", .keys = "kind",
+        .effect = KE_DBG, .summary = "stop when this instruction is reached",
+        .example = "bp add sys_unmap", .argc_min = 1, .argc_max = 1)
 {
     const char *kind = kdb_key(k, "kind");
 
@@ -113,9 +120,9 @@ KDB_CMD(bp_add, .noun = "bp", .verb = "add", .usage = "ADDRESS [kind=soft|exec]"
     return set_point(k, kind && *kind == 'e' ? BP_EXEC : BP_SOFT, 1);
 }
 
-KDB_CMD(bp_watch, .noun = "bp", .verb = "watch", .usage = "ADDRESS [len=1|2|4] [on=write|access]", .keys = "len,on",
-        .effect = KE_DBG, .summary = "stop after this memory was touched", .example = "bp watch =th2 len=4 on=write",
-        .argc_min = 1, .argc_max = 1)
+KDB_CMD(bp_watch, .noun = "bp", .verb = "watch", .usage = "ADDRESS [len=1|2|4] [on=write|access]",
+        .keys = "len,on", .effect = KE_DBG, .summary = "stop after this memory was touched",
+        .example = "bp watch =th2 len=4 on=write", .argc_min = 1, .argc_max = 1)
 {
     const char *on = kdb_key(k, "on");
     uint32_t length = 4;
@@ -129,8 +136,8 @@ KDB_CMD(bp_watch, .noun = "bp", .verb = "watch", .usage = "ADDRESS [len=1|2|4] [
     return set_point(k, on && *on == 'a' ? BP_ACCESS : BP_WRITE, length);
 }
 
-KDB_CMD(bp_del, .noun = "bp", .verb = "del", .usage = "N | all", .effect = KE_DBG, .summary = "remove a point of kdb's",
-        .example = "bp del all", .argc_min = 1, .argc_max = 1)
+KDB_CMD(bp_del, .noun = "bp", .verb = "del", .usage = "N | all", .effect = KE_DBG,
+        .summary = "remove a point of kdb's", .example = "bp del all", .argc_min = 1, .argc_max = 1)
 {
     struct bp_info info;
     uint32_t n;

@@ -44,7 +44,8 @@ static void hardware_pair(struct kdb *k, const struct task *task, uint32_t addre
 {
     uint32_t pde = 0, pte = 0;
 
-    if (probe_read(NULL, (uint32_t)(uintptr_t)&task->pd[address >> SUPER_SHIFT], &pde, 4, false) != 4) {
+    if (probe_read(NULL, (uint32_t)(uintptr_t)&task->pd[address >> SUPER_SHIFT], &pde, 4, false) !=
+        4) {
         kdb_pair(k, "hardware", "the page directory cannot be read");
         return;
     }
@@ -71,14 +72,16 @@ static void history_pair(struct kdb *k, const struct task *task, uint32_t space,
     for (uint32_t n = total; n-- > 0 && kdb_tick(k) && trace_get(n, &r);) {
         uint32_t size = r.c >> 4 & 63u, mask = size >= 32 ? 0 : ~((1u << size) - 1u);
 
-        if ((r.event != TRACE_MAP && r.event != TRACE_UNMAP) || r.b != task->obj.id || (r.c >> 10 & 3u) != space ||
-            (r.c & 0xfffff000u & mask) != (name & mask))
+        if ((r.event != TRACE_MAP && r.event != TRACE_UNMAP) || r.b != task->obj.id ||
+            (r.c >> 10 & 3u) != space || (r.c & 0xfffff000u & mask) != (name & mask))
             continue;
-        kdb_pair(k, "history", "%s at record %u, %llu us ago", r.event == TRACE_MAP ? "mapped" : "unmapped", n,
+        kdb_pair(k, "history", "%s at record %u, %llu us ago",
+                 r.event == TRACE_MAP ? "mapped" : "unmapped", n,
                  (unsigned long long)clock_to_us(kdb_now() - r.when));
         return;
     }
-    kdb_pair(k, "history", "the trace knows nothing, back to record %u", total > TRACE_RECORDS ? total - TRACE_RECORDS : 0);
+    kdb_pair(k, "history", "the trace knows nothing, back to record %u",
+             total > TRACE_RECORDS ? total - TRACE_RECORDS : 0);
 }
 
 static void neighbour_pair(struct kdb *k, const struct task *task, uint32_t address)
@@ -96,7 +99,8 @@ static void neighbour_pair(struct kdb *k, const struct task *task, uint32_t addr
             char letters[5];
 
             kdb_rights_text(letters, L4_TYPE_MEMORY, node_rights(n));
-            kdb_pair(k, "nearest below", "ends at 0x%08x, %s", node_base(n) + ((1u << min_u32(node_size(n), 31)) - 1u), letters);
+            kdb_pair(k, "nearest below", "ends at 0x%08x, %s",
+                     node_base(n) + ((1u << min_u32(node_size(n), 31)) - 1u), letters);
             return;
         }
     }
@@ -104,7 +108,8 @@ static void neighbour_pair(struct kdb *k, const struct task *task, uint32_t addr
 }
 
 /* The state of the page; the reason why `access` is refused, L4_D_NONE if it is not. */
-static enum l4_detail explain_memory(struct kdb *k, const struct task *task, uint32_t address, uint32_t access)
+static enum l4_detail explain_memory(struct kdb *k, const struct task *task, uint32_t address,
+                                     uint32_t access)
 {
     char letters[5], slot[40];
     const struct node *n;
@@ -118,18 +123,22 @@ static enum l4_detail explain_memory(struct kdb *k, const struct task *task, uin
     n = mem_lookup(task, address);
     if (!n) {
         kdb_pair(k, "space", "tk%u has no mapping there%s", task->obj.id,
-                 space_backed(task, L4_FPAGE(address, L4_SPACE_MEM, L4_NAME_SHIFT, 0)) ? "" : ", nor a page table");
+                 space_backed(task, L4_FPAGE(address, L4_SPACE_MEM, L4_NAME_SHIFT, 0))
+                     ? ""
+                     : ", nor a page table");
         neighbour_pair(k, task, address);
         return L4_D_EMPTY;
     }
     if (!kdb_node_ok(n)) {
-        kdb_fail(k, KDB_CORRUPT, "the shadow leads to 0x%08x, which is no node", (unsigned)(uintptr_t)n);
+        kdb_fail(k, KDB_CORRUPT, "the shadow leads to 0x%08x, which is no node",
+                 (unsigned)(uintptr_t)n);
         return L4_D_EMPTY;
     }
     kdb_rights_text(letters, L4_TYPE_MEMORY, node_rights(n));
     kdb_slot_text(slot, sizeof(slot), n);
     phys = n->obj + (address - node_base(n));
-    kdb_pair(k, "space", "%s %s, phys 0x%08x%s%s", slot, letters, phys, n->flags & NODE_DEVICE ? ", device" : "",
+    kdb_pair(k, "space", "%s %s, phys 0x%08x%s%s", slot, letters, phys,
+             n->flags & NODE_DEVICE ? ", device" : "",
              n->flags & NODE_VIEW ? ", through a view" : "");
     frame = phys >> PAGE_SHIFT;
     if (frame < frame_count && frame_table[frame].kp > FRAME_DEVICE) {
@@ -152,7 +161,8 @@ static enum l4_detail explain_memory(struct kdb *k, const struct task *task, uin
 static void handler_pairs(struct kdb *k, const struct thread *t)
 {
     uint32_t word = t->tcr[L4_TCR_FAULT_SND];
-    const struct node *n = t->task && word != L4_CAP_INVALID ? cap_lookup(t->task, word >> L4_NAME_SHIFT) : NULL;
+    const struct node *n =
+        t->task && word != L4_CAP_INVALID ? cap_lookup(t->task, word >> L4_NAME_SHIFT) : NULL;
     char object[16], slot[40], letters[5];
     unsigned receivers = 0, waiting = 0;
     const struct kobj *o;
@@ -182,7 +192,8 @@ static void handler_pairs(struct kdb *k, const struct thread *t)
             waiting += u->state == THREAD_RECV && u->ipc->endpoint && &u->ipc->endpoint->obj == o;
         }
     }
-    kdb_pair(k, "pager", "%u threads could receive there, %u wait there now (see why th%u)", receivers, waiting, t->obj.id);
+    kdb_pair(k, "pager", "%u threads could receive there, %u wait there now (see why th%u)",
+             receivers, waiting, t->obj.id);
 }
 
 static enum kdb_rc explain_access(struct kdb *k)
@@ -236,7 +247,8 @@ static enum kdb_rc explain_slot(struct kdb *k)
         kdb_rights_text(letters, kdb_node_type(n), node_rights(n));
         kdb_what_text(object, sizeof(object), n);
         kdb_pair(k, "space", "%s %s", object, letters);
-        if (slot.space == L4_SPACE_CAP && kdb_object_ok(node_kobj(n), 0) && kobj_is_dying(node_kobj(n)))
+        if (slot.space == L4_SPACE_CAP && kdb_object_ok(node_kobj(n), 0) &&
+            kobj_is_dying(node_kobj(n)))
             kdb_pair(k, "object", "is being destroyed: look-ups answer EMPTY");
     } else {
         kdb_pair(k, "space", n ? "!node" : backed ? "nothing there" : "no capability table there");
@@ -275,20 +287,24 @@ static enum kdb_rc explain_fault(struct kdb *k)
         if (t->task)
             history_pair(k, t->task, L4_SPACE_IO, t->fault_name & 0xfffff000u);
     } else {
-        kdb_pair(k, "name", "cap/0x%x, parameter word %u", t->fault_name >> L4_NAME_SHIFT, t->fault_name & 0xfffu);
+        kdb_pair(k, "name", "cap/0x%x, parameter word %u", t->fault_name >> L4_NAME_SHIFT,
+                 t->fault_name & 0xfffu);
         kdb_pair(k, "expected", "%s", kdb_type_name(t->fault_w0 >> 4 & 15u));
         if (t->task)
             history_pair(k, t->task, L4_SPACE_CAP, t->fault_name & 0xfffff000u);
     }
     handler_pairs(k, t);
     kdb_pair(k, "now", "%s%s", thread_state_name(t->state),
-             t->nested && kdb_sound(t->ipc, sizeof(*t->ipc)) && t->ipc->kind == IPC_FAULT ? ", the fault is not answered yet" : "");
+             t->nested && kdb_sound(t->ipc, sizeof(*t->ipc)) && t->ipc->kind == IPC_FAULT
+                 ? ", the fault is not answered yet"
+                 : "");
     kdb_pair(k, "reason", "%s", detail_word(reason));
     return KDB_OK;
 }
 
-KDB_CMD(explain, .noun = "explain", .verb = "", .usage = "tkN ADDRESS [r|w|x] | SLOT | fault [thN]", .schema = &kdb_pairs,
-        .summary = "why an access is refused", .example = "explain fault th2", .argc_min = 1, .argc_max = 3)
+KDB_CMD(explain, .noun = "explain", .verb = "", .usage = "tkN ADDRESS [r|w|x] | SLOT | fault [thN]",
+        .schema = &kdb_pairs, .summary = "why an access is refused", .example = "explain fault th2",
+        .argc_min = 1, .argc_max = 3)
 {
     if (strcmp(k->argv[0], "fault") == 0)
         return explain_fault(k);

@@ -7,7 +7,7 @@
 
 static const char *const effects[] = { "pure", "dbg", "hwread", "machine", "resume" };
 
-/* ---- help --------------------------------------------------------------------------------------------- */
+/* ---- help ------------------------------------------------------------------------------------ */
 
 KDB_SCHEMA(help_schema, "help",
     { "command", K_TEXT, 13, 0, "noun and verb" },
@@ -55,8 +55,9 @@ static void help_one(struct kdb *k, const struct kdb_cmd *c)
         kdb_note(k, "    %-12s %s", c->schema->col[i].name, c->schema->col[i].doc);
 }
 
-KDB_CMD(help, .early = true, .noun = "help", .verb = "", .usage = "[COMMAND | WORD]", .summary = "the commands, one command, or a search",
-        .example = "help thread", .schema = &help_schema, .argc_max = 1)
+KDB_CMD(help, .early = true, .noun = "help", .verb = "", .usage = "[COMMAND | WORD]",
+        .summary = "the commands, one command, or a search", .example = "help thread",
+        .schema = &help_schema, .argc_max = 1)
 {
     const char *word = k->argc ? k->argv[0] : NULL;
     bool exact = false;
@@ -81,13 +82,17 @@ KDB_CMD(help, .early = true, .noun = "help", .verb = "", .usage = "[COMMAND | WO
             return KDB_OK;
     }
     if (!word) {
-        kdb_note(k, "-- help COMMAND explains one; every table takes field=value, cols= sort= max= -o json|tsv|dot -q -v -a");
-        kdb_note(k, "-- pipes: | head N  | tail N  | wc  | count by F  | grep [-iv] PAT  | sum F  | uniq F");
+        kdb_note(k,
+                 "-- help COMMAND explains one; every table takes field=value, cols= sort= max= -o "
+                 "json|tsv|dot -q -v -a");
+        kdb_note(k,
+                 "-- pipes: | head N  | tail N  | wc  | count by F  | grep [-iv] PAT  | sum F  | "
+                 "uniq F");
     }
     return KDB_OK;
 }
 
-/* ---- schema ---------------------------------------------------------------------------------------------- */
+/* ---- schema ---------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(schema_schema, "schema",
     { "command", K_TEXT, 13, 0, "noun and verb" },
@@ -126,8 +131,9 @@ static bool schema_head(struct kdb *k, const struct kdb_cmd *c)
     return kdb_row_end(k);
 }
 
-KDB_CMD(schema, .early = true, .noun = "schema", .verb = "", .usage = "[NOUN]", .summary = "commands and columns as data",
-        .example = "schema thread -o json", .schema = &schema_schema, .argc_max = 1)
+KDB_CMD(schema, .early = true, .noun = "schema", .verb = "", .usage = "[NOUN]",
+        .summary = "commands and columns as data", .example = "schema thread -o json",
+        .schema = &schema_schema, .argc_max = 1)
 {
     unsigned found = 0;
 
@@ -153,7 +159,7 @@ KDB_CMD(schema, .early = true, .noun = "schema", .verb = "", .usage = "[NOUN]", 
     return found ? KDB_OK : kdb_fail(k, KDB_NOENT, "no command '%s'", k->argv[0]);
 }
 
-/* ---- set and proto ------------------------------------------------------------------------------------------ */
+/* ---- set and proto --------------------------------------------------------------------------- */
 
 static bool on_off(struct kdb *k, const char *text, bool *value)
 {
@@ -184,9 +190,10 @@ static enum kdb_rc set_output(struct kdb *k, const char *text)
     return kdb_fail(k, KDB_BADARG, "'%s' is none of text json tsv dot", text);
 }
 
-KDB_CMD(set, .early = true, .noun = "set", .verb = "", .usage = "[unsafe on|off | max N | budget N | lines N | output FORMAT]",
-        .summary = "show or change settings", .example = "set max 50", .schema = &kdb_pairs, .effect = KE_DBG,
-        .argc_max = 2)
+KDB_CMD(set, .early = true, .noun = "set", .verb = "",
+        .usage = "[unsafe on|off | max N | budget N | lines N | output FORMAT]",
+        .summary = "show or change settings", .example = "set max 50", .schema = &kdb_pairs,
+        .effect = KE_DBG, .argc_max = 2)
 {
     const char *name = k->argc ? k->argv[0] : NULL;
 
@@ -223,8 +230,9 @@ KDB_CMD(set, .early = true, .noun = "set", .verb = "", .usage = "[unsafe on|off 
     return kdb_fail(k, KDB_BADARG, "no setting '%s'; set shows them", name);
 }
 
-KDB_CMD(proto, .early = true, .noun = "proto", .verb = "", .usage = "human | test", .effect = KE_DBG,
-        .summary = "talk to a person or to a driver", .example = "proto test", .argc_min = 1, .argc_max = 1)
+KDB_CMD(proto, .early = true, .noun = "proto", .verb = "", .usage = "human | test",
+        .effect = KE_DBG, .summary = "talk to a person or to a driver", .example = "proto test",
+        .argc_min = 1, .argc_max = 1)
 {
     bool test = strcmp(k->argv[0], "test") == 0;
 
@@ -236,7 +244,7 @@ KDB_CMD(proto, .early = true, .noun = "proto", .verb = "", .usage = "human | tes
     return KDB_OK;
 }
 
-/* ---- expect ------------------------------------------------------------------------------------------------- */
+/* ---- expect ---------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(expect_schema, "expect",
     { "got", K_TEXT, 12, 0, "cells by blanks, rows by commas" },
@@ -268,9 +276,9 @@ static bool holds(const char *got, const char *op, const char *want, bool *known
     return false;
 }
 
-KDB_CMD(expect, .early = true, .noun = "expect", .verb = "", .usage = "'LINE' OP VALUE", .schema = &expect_schema,
-        .summary = "run a line and compare its cells", .example = "expect 'thread state=ready | wc' >= 1",
-        .argc_min = 3, .argc_max = 3)
+KDB_CMD(expect, .early = true, .noun = "expect", .verb = "", .usage = "'LINE' OP VALUE",
+        .schema = &expect_schema, .summary = "run a line and compare its cells",
+        .example = "expect 'thread state=ready | wc' >= 1", .argc_min = 3, .argc_max = 3)
 {
     char got[240];
     bool known, ok;
@@ -289,14 +297,14 @@ KDB_CMD(expect, .early = true, .noun = "expect", .verb = "", .usage = "'LINE' OP
     return ok ? KDB_OK : KDB_FALSE;
 }
 
-/* ---- report -------------------------------------------------------------------------------------------------- */
+/* ---- report ---------------------------------------------------------------------------------- */
 
-KDB_CMD(report, .noun = "report", .verb = "", .usage = "", .summary = "everything a bug report needs",
-        .example = "report")
+KDB_CMD(report, .noun = "report", .verb = "", .usage = "",
+        .summary = "everything a bug report needs", .example = "report")
 {
     static const char *const lines[] = {
-        "stat", "cpu", "task", "thread", "ipcq", "res", "rq", "tmo", "irq", "kp", "why -a", "check -q",
-        "trace last=20", "log last=30",
+        "stat", "cpu", "task", "thread", "ipcq",     "res",           "rq",
+        "tmo",  "irq", "kp",   "why -a", "check -q", "trace last=20", "log last=30",
     };
     enum kdb_rc worst = KDB_OK;
 

@@ -9,7 +9,7 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-/* ---- leaks ------------------------------------------------------------------------------------------------ */
+/* ---- leaks ----------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(leaks_schema, "leaks",
     { "class", K_TEXT, 12, 0, "kind of leak" },
@@ -38,7 +38,8 @@ static uint32_t kpage_used(const struct kpage *kp)
     return used;
 }
 
-static bool leak(struct kdb *k, const char *class, const struct kobj *o, uint32_t size, const char *note)
+static bool leak(struct kdb *k, const char *class, const struct kobj *o, uint32_t size,
+                 const char *note)
 {
     kdb_row(k);
     kdb_put_text(k, class);
@@ -71,12 +72,15 @@ static bool leaks_of(struct kdb *k, const struct kobj *o)
                leak(k, "thread-idle", o, L4_SIZE_THREAD, "unbound, and was bound before");
     case L4_TYPE_TASK:
         return !((const struct task *)(const void *)o)->threads &&
-               leak(k, "task-empty", o, L4_SIZE_TASK + L4_TASK_PAGES * PAGE_SIZE, "no thread is bound to it");
+            leak(k, "task-empty", o, L4_SIZE_TASK + L4_TASK_PAGES * PAGE_SIZE,
+                 "no thread is bound to it");
     case L4_TYPE_RESERVATION:
-        return !r->thread && r->share && leak(k, "res-unused", o, L4_SIZE_RESERVATION, "has a share and no thread");
+        return !r->thread && r->share &&
+            leak(k, "res-unused", o, L4_SIZE_RESERVATION, "has a share and no thread");
     case L4_TYPE_KPAGE:
         return kpage_used((const struct kpage *)(const void *)o) == 0 &&
-               leak(k, "kp-empty", o, ((const struct kpage *)(const void *)o)->frames * PAGE_SIZE, "nothing stands in it");
+            leak(k, "kp-empty", o, ((const struct kpage *)(const void *)o)->frames * PAGE_SIZE,
+                 "nothing stands in it");
     default:
         return false;
     }
@@ -94,7 +98,7 @@ KDB_CMD(leaks, .noun = "leaks", .verb = "", .usage = "[class=C]", .schema = &lea
     return KDB_OK;
 }
 
-/* ---- snap and diff ------------------------------------------------------------------------------------------- */
+/* ---- snap and diff --------------------------------------------------------------------------- */
 
 #define SNAPS 4u
 #define SNAP_OBJECTS 1024u
@@ -161,14 +165,16 @@ static struct snap *snap_find(const char *name)
     return NULL;
 }
 
-KDB_CMD(snap_show, .noun = "snap", .verb = "show", .usage = "NAME", .effect = KE_DBG, .summary = "remember all objects under a name",
-        .example = "snap before", .argc_min = 1, .argc_max = 1)
+KDB_CMD(snap_show, .noun = "snap", .verb = "show", .usage = "NAME", .effect = KE_DBG,
+        .summary = "remember all objects under a name", .example = "snap before", .argc_min = 1,
+        .argc_max = 1)
 {
     struct snap *s = snap_find(k->argv[0]);
     unsigned length = (unsigned)strlen(k->argv[0]);
 
     if (length == 0 || length >= sizeof(s->name))
-        return kdb_fail(k, KDB_BADARG, "a name has 1 to %u characters", (unsigned)sizeof(s->name) - 1u);
+        return kdb_fail(k, KDB_BADARG, "a name has 1 to %u characters",
+                        (unsigned)sizeof(s->name) - 1u);
     if (!s)
         s = snap_find("");
     if (!s)
@@ -188,8 +194,8 @@ KDB_CMD(snap_show, .noun = "snap", .verb = "show", .usage = "NAME", .effect = KE
     return s->cut ? kdb_fail(k, KDB_LIMIT, "only %u objects fit", SNAP_OBJECTS) : KDB_OK;
 }
 
-KDB_CMD(snap_del, .noun = "snap", .verb = "del", .usage = "NAME", .effect = KE_DBG, .summary = "forget a snapshot",
-        .argc_min = 1, .argc_max = 1)
+KDB_CMD(snap_del, .noun = "snap", .verb = "del", .usage = "NAME", .effect = KE_DBG,
+        .summary = "forget a snapshot", .argc_min = 1, .argc_max = 1)
 {
     struct snap *s = snap_find(k->argv[0]);
 
@@ -203,7 +209,8 @@ KDB_SCHEMA(snap_schema, "snap.ls",
     { "snapshot", K_TEXT, 12, 0, "name" },
     { "objects", K_NUM, 7, 0, "objects in it" });
 
-KDB_CMD(snap_ls, .noun = "snap", .verb = "ls", .usage = "", .schema = &snap_schema, .summary = "snapshots", .example = "snap ls")
+KDB_CMD(snap_ls, .noun = "snap", .verb = "ls", .usage = "", .schema = &snap_schema,
+        .summary = "snapshots", .example = "snap ls")
 {
     for (unsigned i = 0; i < SNAPS; i++)
         if (snaps[i].name[0]) {
@@ -244,7 +251,8 @@ static bool diff_one(struct kdb *k, const struct snap_record *old, const struct 
     char what[96];
 
     if (old->state != new->state && new->type == L4_TYPE_THREAD)
-        fmt_buffer(what, sizeof(what), "state %s -> %s", thread_state_name(old->state), thread_state_name(new->state));
+        fmt_buffer(what, sizeof(what), "state %s -> %s", thread_state_name(old->state),
+                   thread_state_name(new->state));
     else if (old->caps != new->caps)
         fmt_buffer(what, sizeof(what), "capabilities %u -> %u", old->caps, new->caps);
     else if (old->fields != new->fields)
@@ -255,7 +263,8 @@ static bool diff_one(struct kdb *k, const struct snap_record *old, const struct 
 }
 
 KDB_CMD(diff, .noun = "diff", .verb = "", .usage = "NAME", .schema = &diff_schema,
-        .summary = "what has changed since a snapshot; rc 1 if anything did", .example = "diff before", .argc_min = 1, .argc_max = 1)
+        .summary = "what has changed since a snapshot; rc 1 if anything did",
+        .example = "diff before", .argc_min = 1, .argc_max = 1)
 {
     const struct snap *s = snap_find(k->argv[0]);
     uint32_t unit_bytes, frames;
@@ -279,6 +288,7 @@ KDB_CMD(diff, .noun = "diff", .verb = "", .usage = "NAME", .schema = &diff_schem
         changes += k->rows != before;
     }
     kmem_totals(&unit_bytes, &frames);
-    kdb_note(k, "-- free: units %u -> %u bytes, frames %u -> %u", s->unit_bytes, unit_bytes, s->frames, frames);
+    kdb_note(k, "-- free: units %u -> %u bytes, frames %u -> %u", s->unit_bytes, unit_bytes,
+             s->frames, frames);
     return changes ? KDB_FALSE : KDB_OK;
 }

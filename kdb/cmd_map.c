@@ -23,9 +23,11 @@ KDB_SCHEMA(map_schema, "map.tree",
 
 static void flag_text(char *to, unsigned size, const struct node *n)
 {
-    fmt_buffer(to, size, "%s%s%s%s%s%s", n->flags & NODE_ROOT ? "root " : "", n->flags & NODE_CONVERTER ? "converter " : "",
+    fmt_buffer(to, size, "%s%s%s%s%s%s", n->flags & NODE_ROOT ? "root " : "",
+               n->flags & NODE_CONVERTER ? "converter " : "",
                n->flags & NODE_DEVICE ? "device " : "", n->flags & NODE_CURSOR ? "cursor " : "",
-               n->flags & NODE_VIEW ? "view " : "", !n->task && !(n->flags & NODE_ROOT) ? "connector " : "");
+               n->flags & NODE_VIEW ? "view " : "",
+               !n->task && !(n->flags & NODE_ROOT) ? "connector " : "");
 }
 
 static bool map_row(struct kdb *k, const struct node *n, unsigned top)
@@ -37,7 +39,10 @@ static bool map_row(struct kdb *k, const struct node *n, unsigned top)
     kdb_slot_text(slot, sizeof(slot), n);
     flag_text(flags, sizeof(flags), n);
     kdb_row(k);
-    kdb_put_format(k, "%.*s%s%s", (int)(indent * 2), "                    ", indent ? "+-" : "", n->task ? slot : n->flags & NODE_ROOT ? "root" : "connector");
+    kdb_put_format(k, "%.*s%s%s", (int)(indent * 2), "                    ", indent ? "+-" : "",
+                   n->task                    ? slot
+                       : n->flags & NODE_ROOT ? "root"
+                                              : "connector");
     kdb_put_slot(k, n);
     kdb_put_text(k, what);
     kdb_put_object(k, n->task ? &n->task->obj : NULL);
@@ -56,8 +61,9 @@ static bool is_range(const struct kdb_ref *ref)
     return ref->lo != 0 || ref->last != 0xffffffffu;
 }
 
-KDB_CMD(map_tree, .noun = "map", .verb = "tree", .alias = "m", .usage = "REF [depth=N]   REF: th2, tk1/cap/0x1, phys/0x1000, port/0x60",
-        .keys = "depth", .schema = &map_schema, .summary = "mapping tree below an object, a slot, a frame or a port",
+KDB_CMD(map_tree, .noun = "map", .verb = "tree", .alias = "m",
+        .usage = "REF [depth=N]   REF: th2, tk1/cap/0x1, phys/0x1000, port/0x60", .keys = "depth",
+        .schema = &map_schema, .summary = "mapping tree below an object, a slot, a frame or a port",
         .example = "map tree ep16", .argc_min = 1, .argc_max = 2)
 {
     struct kdb_ref ref;
@@ -68,7 +74,8 @@ KDB_CMD(map_tree, .noun = "map", .verb = "tree", .alias = "m", .usage = "REF [de
         return k->rc;
     for (const struct node *n = ref.node; n; n = kdb_next_node(k, ref.node, n)) {
         /* Selection of a frame in a bigger tree: by overlap at every node, as a person expects. */
-        if (n != ref.node && is_range(&ref) && node_space(n) != L4_SPACE_CAP && !node_overlaps(n, ref.lo, ref.last))
+        if (n != ref.node && is_range(&ref) && node_space(n) != L4_SPACE_CAP &&
+            !node_overlaps(n, ref.lo, ref.last))
             continue;
         if ((uint32_t)(n->depth - ref.node->depth) > depth)
             continue;
@@ -81,14 +88,16 @@ KDB_CMD(map_tree, .noun = "map", .verb = "tree", .alias = "m", .usage = "REF [de
     return KDB_OK;
 }
 
-KDB_CMD(map_show, .noun = "map", .verb = "show", .alias = "m", .usage = "REF", .schema = &map_schema,
-        .summary = "the same as map tree", .example = "map th2", .argc_min = 1, .argc_max = 2)
+KDB_CMD(map_show, .noun = "map", .verb = "show", .alias = "m", .usage = "REF",
+        .schema = &map_schema, .summary = "the same as map tree", .example = "map th2",
+        .argc_min = 1, .argc_max = 2)
 {
     return cmd_map_tree(k);
 }
 
 KDB_CMD(map_up, .noun = "map", .verb = "up", .alias = "m", .usage = "REF", .schema = &map_schema,
-        .summary = "where a mapping came from, up to the root", .example = "map up tk1/cap/0x1", .argc_min = 1, .argc_max = 2)
+        .summary = "where a mapping came from, up to the root", .example = "map up tk1/cap/0x1",
+        .argc_min = 1, .argc_max = 2)
 {
     struct kdb_ref ref;
     uint32_t last = 0x10000;
@@ -97,7 +106,8 @@ KDB_CMD(map_up, .noun = "map", .verb = "up", .alias = "m", .usage = "REF", .sche
         return k->rc;
     for (const struct node *n = ref.node; n && kdb_tick(k); n = n->parent) {
         if (!kdb_node_ok(n) || n->depth >= last)
-            return kdb_fail(k, KDB_CORRUPT, "the chain of parents leads to 0x%08x", (unsigned)(uintptr_t)n);
+            return kdb_fail(k, KDB_CORRUPT, "the chain of parents leads to 0x%08x",
+                            (unsigned)(uintptr_t)n);
         last = n->depth;
         if (map_row(k, n, n->depth))
             break;
@@ -105,8 +115,9 @@ KDB_CMD(map_up, .noun = "map", .verb = "up", .alias = "m", .usage = "REF", .sche
     return KDB_OK;
 }
 
-KDB_CMD(map_node, .noun = "map", .verb = "node", .alias = "m", .usage = "ADDRESS", .schema = &map_schema,
-        .summary = "the mapping node at a kernel address", .example = "map node 0xc3f54040", .argc_min = 1, .argc_max = 1)
+KDB_CMD(map_node, .noun = "map", .verb = "node", .alias = "m", .usage = "ADDRESS",
+        .schema = &map_schema, .summary = "the mapping node at a kernel address",
+        .example = "map node 0xc3f54040", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
     uint32_t address;
@@ -121,7 +132,7 @@ KDB_CMD(map_node, .noun = "map", .verb = "node", .alias = "m", .usage = "ADDRESS
     return KDB_OK;
 }
 
-/* ---- map stat --------------------------------------------------------------------------------------------- */
+/* ---- map stat -------------------------------------------------------------------------------- */
 
 struct map_stat { uint32_t trees, nodes, named, connectors, deepest, widest; };
 
@@ -142,8 +153,8 @@ static void stat_tree(struct kdb *k, const struct node *root, struct map_stat *s
 
 static void stat_pairs(struct kdb *k, const char *what, const struct map_stat *s)
 {
-    kdb_pair(k, what, "%u trees, %u nodes, %u named, %u connectors, deepest %u, largest tree %u", s->trees, s->nodes,
-             s->named, s->connectors, s->deepest, s->widest);
+    kdb_pair(k, what, "%u trees, %u nodes, %u named, %u connectors, deepest %u, largest tree %u",
+             s->trees, s->nodes, s->named, s->connectors, s->deepest, s->widest);
 }
 
 KDB_CMD(map_stat, .noun = "map", .verb = "stat", .alias = "m", .usage = "", .schema = &kdb_pairs,
@@ -160,13 +171,14 @@ KDB_CMD(map_stat, .noun = "map", .verb = "stat", .alias = "m", .usage = "", .sch
     stat_pairs(k, "memory", &mem);
     stat_pairs(k, "io", &io);
     stat_pairs(k, "capabilities", &caps);
-    for (const struct revoke *r = revoke_active; r && kdb_tick(k) && kdb_sound(r, sizeof(*r)); r = r->next)
+    for (const struct revoke *r = revoke_active; r && kdb_tick(k) && kdb_sound(r, sizeof(*r));
+         r = r->next)
         active++;
     kdb_pair(k, "revocations", "%u under way", active);
     return KDB_OK;
 }
 
-/* ---- who ------------------------------------------------------------------------------------------------------- */
+/* ---- who ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(who_schema, "who",
     { "task", K_ID, 6, COL_SRC, "task" },
@@ -265,9 +277,10 @@ static bool who_row(struct kdb *k, const struct who_task *w, uint32_t type)
     return kdb_row_end(k);
 }
 
-KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d]", .keys = "right", .flags = "d", .schema = &who_schema,
-        .summary = "tasks that hold it, and (unless -d) tasks that could get it by a chain of maps", .example = "who ep16 right=w",
-        .argc_min = 1, .argc_max = 2)
+KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d]", .keys = "right",
+        .flags = "d", .schema = &who_schema,
+        .summary = "tasks that hold it, and (unless -d) tasks that could get it by a chain of maps",
+        .example = "who ep16 right=w", .argc_min = 1, .argc_max = 2)
 {
     struct kdb_ref ref;
     const char *letters = kdb_key(k, "right");
@@ -279,7 +292,8 @@ KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d]", .ke
     if (ref.object)
         ref.node = &ref.object->root;
     if (letters && !kdb_rights_parse(type, letters, &need))
-        return kdb_fail(k, KDB_BADARG, "right=%s: a %s has no such right", letters, kdb_type_name(type));
+        return kdb_fail(k, KDB_BADARG, "right=%s: a %s has no such right", letters,
+                        kdb_type_name(type));
     who_count = 0;
     for (const struct node *n = ref.node; n; n = kdb_next_node(k, ref.node, n)) {
         struct who_task *w;

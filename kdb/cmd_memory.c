@@ -13,7 +13,7 @@
 #include "kernel/lib/string.h"
 
 
-/* ---- x --------------------------------------------------------------------------------------------------- */
+/* ---- x --------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(x_schema, "x",
     { "addr", K_HEX, 10, 0, "address of the first value" },
@@ -69,9 +69,10 @@ static void x_value(char *to, unsigned size, const struct x_format *f, uint32_t 
     }
 }
 
-KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d", .usage = "x/NFU [tkN:]ADDRESS [-f]", .flags = "f", .schema = &x_schema,
-        .summary = "memory; N count, F x u d c s, U b h w; -f: also devices", .example = "x/8xw =th2", .argc_min = 1,
-        .argc_max = 1)
+KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d",
+        .usage = "x/NFU [tkN:]ADDRESS [-f]", .flags = "f", .schema = &x_schema,
+        .summary = "memory; N count, F x u d c s, U b h w; -f: also devices",
+        .example = "x/8xw =th2", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
     struct x_format f;
@@ -96,7 +97,9 @@ KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d", .usage = "x/NFU
             if (probe_read(task, address + done * f.unit, &value, f.unit, device) != f.unit) {
                 bad++;
                 used += fmt_buffer(data + used, sizeof(data) - used, "%s",
-                                   f.letter == 'c' || f.letter == 's' ? "?" : f.unit == 4 ? "?????????? " : "?? ");
+                                   f.letter == 'c' || f.letter == 's' ? "?"
+                                       : f.unit == 4                  ? "?????????? "
+                                                                      : "?? ");
                 continue;
             }
             end = f.letter == 's' && value == 0;
@@ -118,13 +121,15 @@ KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d", .usage = "x/NFU
     return bad ? kdb_fail(k, KDB_FAULT, "%u of %u values cannot be read", bad, f.count) : KDB_OK;
 }
 
-KDB_CMD(w, .early = true, .noun = "w", .verb = "", .usage = "[tkN:]ADDRESS VALUE [size=1|2|4]", .keys = "size", .effect = KE_MACHINE,
-        .summary = "write memory", .example = "w 0xc0100000 0x90 size=1", .argc_min = 2, .argc_max = 2)
+KDB_CMD(w, .early = true, .noun = "w", .verb = "", .usage = "[tkN:]ADDRESS VALUE [size=1|2|4]",
+        .keys = "size", .effect = KE_MACHINE, .summary = "write memory",
+        .example = "w 0xc0100000 0x90 size=1", .argc_min = 2, .argc_max = 2)
 {
     const struct task *task;
     uint32_t address, value, size = 4;
 
-    if (!kdb_arg_address(k, 0, &task, &address) || !kdb_arg_number(k, 1, &value) || !kdb_key_number(k, "size", &size))
+    if (!kdb_arg_address(k, 0, &task, &address) || !kdb_arg_number(k, 1, &value) ||
+        !kdb_key_number(k, "size", &size))
         return k->rc;
     if (size != 1 && size != 2 && size != 4)
         return kdb_fail(k, KDB_BADARG, "size= 1, 2 or 4");
@@ -133,15 +138,16 @@ KDB_CMD(w, .early = true, .noun = "w", .verb = "", .usage = "[tkN:]ADDRESS VALUE
     return KDB_OK;
 }
 
-/* ---- sym ---------------------------------------------------------------------------------------------------- */
+/* ---- sym ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(sym_schema, "sym",
     { "addr", K_HEX, 10, 0, "address" },
     { "symbol", K_TEXT, 24, 0, "kernel symbol" },
     { "offset", K_NUM, 6, 0, "behind its start" });
 
-KDB_CMD(sym, .early = true, .noun = "sym", .verb = "", .usage = "NAME | ADDRESS", .schema = &sym_schema,
-        .summary = "kernel symbol at an address, or its address", .example = "sym sys_unmap", .argc_min = 1, .argc_max = 1)
+KDB_CMD(sym, .early = true, .noun = "sym", .verb = "", .usage = "NAME | ADDRESS",
+        .schema = &sym_schema, .summary = "kernel symbol at an address, or its address",
+        .example = "sym sys_unmap", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
     uint32_t address, offset = 0;
@@ -160,7 +166,7 @@ KDB_CMD(sym, .early = true, .noun = "sym", .verb = "", .usage = "NAME | ADDRESS"
     return KDB_OK;
 }
 
-/* ---- regs ------------------------------------------------------------------------------------------------------ */
+/* ---- regs ------------------------------------------------------------------------------------ */
 
 static void regs_pairs(struct kdb *k, const struct debug_regs *r)
 {
@@ -188,9 +194,21 @@ static void frame_regs(const struct thread *t, struct debug_regs *r)
     const struct user_frame *f = &t->frame;
 
     *r = (struct debug_regs){
-        .eax = f->eax, .ebx = f->ebx, .ecx = f->ecx, .edx = f->edx, .esi = f->esi, .edi = f->edi, .ebp = f->ebp,
-        .esp = f->esp, .eip = f->eip, .eflags = f->eflags, .cs = (uint16_t)f->cs, .ss = (uint16_t)f->ss,
-        .vector = f->vector, .error = f->error, .user = true,
+        .eax = f->eax,
+        .ebx = f->ebx,
+        .ecx = f->ecx,
+        .edx = f->edx,
+        .esi = f->esi,
+        .edi = f->edi,
+        .ebp = f->ebp,
+        .esp = f->esp,
+        .eip = f->eip,
+        .eflags = f->eflags,
+        .cs = (uint16_t)f->cs,
+        .ss = (uint16_t)f->ss,
+        .vector = f->vector,
+        .error = f->error,
+        .user = true,
     };
 }
 
@@ -226,8 +244,8 @@ static bool regs_of(struct kdb *k, struct debug_regs *r, const struct thread **t
 }
 
 KDB_CMD(regs, .noun = "regs", .verb = "", .usage = "[thN]", .schema = &kdb_pairs,
-        .summary = "registers where the machine stopped, or the user registers of a thread", .example = "regs th2",
-        .argc_max = 1)
+        .summary = "registers where the machine stopped, or the user registers of a thread",
+        .example = "regs th2", .argc_max = 1)
 {
     struct debug_regs r;
     const struct thread *t;
@@ -237,7 +255,7 @@ KDB_CMD(regs, .noun = "regs", .verb = "", .usage = "[thN]", .schema = &kdb_pairs
     return k->rc;
 }
 
-/* ---- bt ------------------------------------------------------------------------------------------------------------ */
+/* ---- bt -------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(bt_schema, "bt",
     { "n", K_NUM, 2, 0, "number of the frame" },
@@ -263,8 +281,8 @@ static bool bt_row(struct kdb *k, unsigned n, bool user, uint32_t pc, uint32_t f
     return kdb_row_end(k);
 }
 
-KDB_CMD(bt, .noun = "bt", .verb = "", .usage = "[thN]", .schema = &bt_schema, .summary = "calls, by frame pointers",
-        .example = "bt", .argc_max = 1)
+KDB_CMD(bt, .noun = "bt", .verb = "", .usage = "[thN]", .schema = &bt_schema,
+        .summary = "calls, by frame pointers", .example = "bt", .argc_max = 1)
 {
     struct debug_regs r;
     const struct thread *t;
@@ -303,17 +321,19 @@ KDB_CMD(bt, .noun = "bt", .verb = "", .usage = "[thN]", .schema = &bt_schema, .s
     return KDB_OK;
 }
 
-/* ---- log ------------------------------------------------------------------------------------------------------------- */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(log_schema, "log",
     { "line", K_TEXT, 60, 0, "what the kernel or a program printed" });
 
 #define LOG_RING 16384u /* the most that is looked at */
 
-KDB_CMD(log, .early = true, .noun = "log", .verb = "", .usage = "[last=N] [line~PAT]", .keys = "last", .schema = &log_schema,
-        .summary = "the console ring", .example = "log last=20")
+KDB_CMD(log, .early = true, .noun = "log", .verb = "", .usage = "[last=N] [line~PAT]",
+        .keys = "last", .schema = &log_schema, .summary = "the console ring",
+        .example = "log last=20")
 {
-    uint32_t total = log_total(), from = total > LOG_RING ? total - LOG_RING : 0, last = 0, lines = 0;
+    uint32_t total = log_total(), from = total > LOG_RING ? total - LOG_RING : 0, last = 0,
+             lines = 0;
     char line[200], c;
     unsigned used = 0;
 

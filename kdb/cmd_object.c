@@ -34,7 +34,8 @@ static uint32_t count_holders(struct kdb *k, const struct kobj *o)
 {
     uint32_t n = o->root.task != NULL;
 
-    for (const struct node *m = kdb_next_node(k, &o->root, &o->root); m; m = kdb_next_node(k, &o->root, m))
+    for (const struct node *m = kdb_next_node(k, &o->root, &o->root); m;
+         m = kdb_next_node(k, &o->root, m))
         n += m->task != NULL;
     return n;
 }
@@ -46,7 +47,7 @@ static const char *object_state(const struct kobj *o)
     return o->flags & KOBJ_STATIC ? "static" : "live";
 }
 
-/* ---- obj ------------------------------------------------------------------------------------------------ */
+/* ---- obj ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(obj_schema, "obj.ls",
     { "id", K_ID, 6, COL_DST, "object id" },
@@ -75,9 +76,9 @@ static bool obj_row(struct kdb *k, const struct kobj *o)
     return kdb_row_end(k);
 }
 
-/* type= of `obj ls` as a prefix (th) or a name (thread) is an ordinary filter on text; -a has no meaning. */
-KDB_CMD(obj_ls, .noun = "obj", .verb = "ls", .usage = "[type=T] [in=kpN] [name=N]", .schema = &obj_schema,
-        .summary = "all kernel objects", .example = "obj ls type=thread sort=id")
+KDB_CMD(obj_ls, .noun = "obj", .verb = "ls", .usage = "[type=T] [in=kpN] [name=N]",
+        .schema = &obj_schema, .summary = "all kernel objects",
+        .example = "obj ls type=thread sort=id")
 {
     for (struct kobj *o = kdb_next_object(k, NULL, 0); o; o = kdb_next_object(k, o, 0))
         if (obj_row(k, o))
@@ -85,8 +86,9 @@ KDB_CMD(obj_ls, .noun = "obj", .verb = "ls", .usage = "[type=T] [in=kpN] [name=N
     return KDB_OK;
 }
 
-KDB_CMD(obj_show, .noun = "obj", .verb = "show", .usage = "ID...", .schema = &obj_schema, .summary = "some kernel objects",
-        .example = "obj show th2", .argc_min = 1, .argc_max = KDB_ARGS)
+KDB_CMD(obj_show, .noun = "obj", .verb = "show", .usage = "ID...", .schema = &obj_schema,
+        .summary = "some kernel objects", .example = "obj show th2", .argc_min = 1,
+        .argc_max = KDB_ARGS)
 {
     for (unsigned i = 0; i < k->argc; i++) {
         struct kobj *o = kdb_arg_object(k, i, 0);
@@ -99,8 +101,9 @@ KDB_CMD(obj_show, .noun = "obj", .verb = "show", .usage = "ID...", .schema = &ob
     return KDB_OK;
 }
 
-KDB_CMD(name, .noun = "name", .verb = "", .usage = "ID TEXT", .summary = "give an object a name ('' removes it)",
-        .example = "name th2 boot", .effect = KE_DBG, .argc_min = 2, .argc_max = 2)
+KDB_CMD(name, .noun = "name", .verb = "", .usage = "ID TEXT",
+        .summary = "give an object a name ('' removes it)", .example = "name th2 boot",
+        .effect = KE_DBG, .argc_min = 2, .argc_max = 2)
 {
     struct kobj *o = kdb_arg_object(k, 0, 0);
 
@@ -111,7 +114,7 @@ KDB_CMD(name, .noun = "name", .verb = "", .usage = "ID TEXT", .summary = "give a
     return KDB_OK;
 }
 
-/* ---- task --------------------------------------------------------------------------------------------------- */
+/* ---- task ------------------------------------------------------------------------------------ */
 
 KDB_SCHEMA(task_schema, "task.ls",
     { "id", K_ID, 6, 0, "object id" },
@@ -126,7 +129,8 @@ KDB_SCHEMA(task_schema, "task.ls",
 
 struct task_counts { uint32_t threads, caps, pages, ports, captables, pagetables; bool broken; };
 
-static void count_table(struct kdb *k, struct node *const *table, uint32_t *n, struct task_counts *c)
+static void count_table(struct kdb *k, struct node *const *table, uint32_t *n,
+                        struct task_counts *c)
 {
     if (!kdb_sound(table, PAGE_SIZE)) {
         c->broken = true;
@@ -174,12 +178,13 @@ static void count_task(struct kdb *k, const struct task *t, struct task_counts *
     }
 }
 
-KDB_CMD(task_ls, .noun = "task", .verb = "ls", .usage = "[threads>0] ...", .schema = &task_schema, .summary = "tasks",
-        .example = "task")
+KDB_CMD(task_ls, .noun = "task", .verb = "ls", .usage = "[threads>0] ...", .schema = &task_schema,
+        .summary = "tasks", .example = "task")
 {
     struct task_counts c;
 
-    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_TASK); o; o = kdb_next_object(k, o, L4_TYPE_TASK)) {
+    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_TASK); o;
+         o = kdb_next_object(k, o, L4_TYPE_TASK)) {
         count_task(k, (const struct task *)(const void *)o, &c);
         kdb_row(k);
         kdb_put_object(k, o);
@@ -216,7 +221,8 @@ static void holders_pair(struct kdb *k, const struct kobj *o)
         }
         kdb_slot_text(slot, sizeof(slot), n);
         kdb_rights_text(letters, o->type, node_rights(n));
-        used += fmt_buffer(text + used, sizeof(text) - used, "%s%s %s", used ? "  " : "", slot, letters);
+        used += fmt_buffer(text + used, sizeof(text) - used, "%s%s %s", used ? "  " : "", slot,
+                           letters);
     }
     if (more)
         kdb_pair(k, "held by", "%s  and %u more", text, more);
@@ -240,8 +246,8 @@ static void head_pairs(struct kdb *k, const struct kobj *o)
     kdb_pair(k, "state", "%s", object_state(o));
 }
 
-KDB_CMD(task_show, .noun = "task", .verb = "show", .usage = "tkN", .schema = &kdb_pairs, .summary = "one task",
-        .example = "task show tk1", .argc_min = 1, .argc_max = 1)
+KDB_CMD(task_show, .noun = "task", .verb = "show", .usage = "tkN", .schema = &kdb_pairs,
+        .summary = "one task", .example = "task show tk1", .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_TASK);
     const struct task *t = (const struct task *)(const void *)o;
@@ -254,7 +260,8 @@ KDB_CMD(task_show, .noun = "task", .verb = "show", .usage = "tkN", .schema = &kd
     head_pairs(k, o);
     count_task(k, t, &c);
     kdb_pair(k, "caps", "%u in %u tables", c.caps, c.captables);
-    kdb_pair(k, "memory", "%u mappings, %u page tables, directory 0x%08x", c.pages, c.pagetables, t->pd_phys);
+    kdb_pair(k, "memory", "%u mappings, %u page tables, directory 0x%08x", c.pages, c.pagetables,
+             t->pd_phys);
     kdb_pair(k, "io", "%u ports", c.ports);
     list[0] = '\0';
     for (const struct thread *th = t->threads; th && kdb_tick(k); th = th->task_next) {
@@ -263,8 +270,8 @@ KDB_CMD(task_show, .noun = "task", .verb = "show", .usage = "tkN", .schema = &kd
         if (used > 120)
             more++;
         else
-            used += fmt_buffer(list + used, sizeof(list) - used, "%sth%u %s", used ? "  " : "", th->obj.id,
-                               thread_state_name(th->state));
+            used += fmt_buffer(list + used, sizeof(list) - used, "%sth%u %s", used ? "  " : "",
+                               th->obj.id, thread_state_name(th->state));
     }
     if (more)
         kdb_pair(k, "threads", "%s  and %u more", list, more);
@@ -274,7 +281,7 @@ KDB_CMD(task_show, .noun = "task", .verb = "show", .usage = "tkN", .schema = &kd
     return c.broken ? kdb_fail(k, KDB_CORRUPT, "a table of the task cannot be read") : KDB_OK;
 }
 
-/* ---- thread ------------------------------------------------------------------------------------------------------ */
+/* ---- thread ---------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(thread_schema, "thread.ls",
     { "id", K_ID, 6, COL_SRC, "object id" },
@@ -301,7 +308,10 @@ static void activity(char *to, unsigned size, const struct thread *t)
         fmt_buffer(to, size, "halted");
         break;
     case THREAD_READY:
-        fmt_buffer(to, size, "%s", t->debug_halt ? "stopped" : t == this_cpu()->current ? "running" : "ready");
+        fmt_buffer(to, size, "%s",
+                   t->debug_halt                  ? "stopped"
+                       : t == this_cpu()->current ? "running"
+                                                  : "ready");
         break;
     case THREAD_SEND:
         fmt_buffer(to, size, "%s-send", kind);
@@ -373,11 +383,13 @@ static bool thread_row(struct kdb *k, const struct thread *t)
     return kdb_row_end(k);
 }
 
-KDB_CMD(thread_ls, .noun = "thread", .verb = "ls", .alias = "t", .usage = "[state=S] [task=tkN] [prio>=N] [-a]",
-        .schema = &thread_schema, .summary = "threads; -a: also interrupt lines that nobody uses",
+KDB_CMD(thread_ls, .noun = "thread", .verb = "ls", .alias = "t",
+        .usage = "[state=S] [task=tkN] [prio>=N] [-a]", .schema = &thread_schema,
+        .summary = "threads; -a: also interrupt lines that nobody uses",
         .example = "thread state=ready")
 {
-    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_THREAD); o; o = kdb_next_object(k, o, L4_TYPE_THREAD)) {
+    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_THREAD); o;
+         o = kdb_next_object(k, o, L4_TYPE_THREAD)) {
         const struct thread *t = (const struct thread *)(const void *)o;
 
         if (t->hardware && !t->task && !k->all)
@@ -421,11 +433,13 @@ static void ipc_pair(struct kdb *k, const struct thread *t)
     }
     if (o)
         kdb_object_text(on, sizeof(on), o);
-    kdb_pair(k, "ipc", "on %s  send 0x%x recv 0x%x  words %u items %u  receives %u words %u items%s", on,
+    kdb_pair(k, "ipc",
+             "on %s  send 0x%x recv 0x%x  words %u items %u  receives %u words %u items%s", on,
              i->send >> L4_NAME_SHIFT, i->recv >> L4_NAME_SHIFT, i->sc, i->st, i->rc, i->rt,
              i->sent ? "  send phase over" : "");
     if (i->partner)
-        kdb_pair(k, "partner", "th%u", kdb_object_ok(&i->partner->obj, L4_TYPE_THREAD) ? i->partner->obj.id : 0);
+        kdb_pair(k, "partner", "th%u",
+                 kdb_object_ok(&i->partner->obj, L4_TYPE_THREAD) ? i->partner->obj.id : 0);
 }
 
 static void resv_pair(struct kdb *k, const struct thread *t)
@@ -439,14 +453,15 @@ static void resv_pair(struct kdb *k, const struct thread *t)
             used += fmt_buffer(list + used, sizeof(list) - used, " !0x%x", (unsigned)(uintptr_t)r);
             break;
         }
-        used += fmt_buffer(list + used, sizeof(list) - used, "%srs%u prio %u%s", used ? "  " : "", r->obj.id,
-                           r->prio, r == t->resv ? "*" : "");
+        used += fmt_buffer(list + used, sizeof(list) - used, "%srs%u prio %u%s", used ? "  " : "",
+                           r->obj.id, r->prio, r == t->resv ? "*" : "");
     }
     kdb_pair(k, "reservations", "%s", used ? list : "-");
 }
 
-KDB_CMD(thread_show, .noun = "thread", .verb = "show", .alias = "t", .usage = "thN", .schema = &kdb_pairs,
-        .summary = "one thread: state, IPC, handlers, last fault", .example = "thread show th2", .argc_min = 1, .argc_max = 1)
+KDB_CMD(thread_show, .noun = "thread", .verb = "show", .alias = "t", .usage = "thN",
+        .schema = &kdb_pairs, .summary = "one thread: state, IPC, handlers, last fault",
+        .example = "thread show th2", .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_THREAD);
     const struct thread *t = (const struct thread *)(const void *)o;
@@ -462,30 +477,35 @@ KDB_CMD(thread_show, .noun = "thread", .verb = "show", .alias = "t", .usage = "t
     if (t->state == THREAD_HALTED)
         kdb_pair(k, "does", "halted: %s", thread_halt_name(t->halt_reason));
     else
-        kdb_pair(k, "does", "%s%s%s", state, t->halt_pending ? ", will halt" : "", t->nested ? ", nested" : "");
+        kdb_pair(k, "does", "%s%s%s", state, t->halt_pending ? ", will halt" : "",
+                 t->nested ? ", nested" : "");
     resv_pair(k, t);
     if (t->hardware) {
         kdb_pair(k, "line", "irq %u, %u", t->irq_line, t->irq_state);
     } else {
-        kdb_pair(k, "user", "eip 0x%08x esp 0x%08x eflags 0x%08x", t->frame.eip, t->frame.esp, t->frame.eflags);
-        kdb_pair(k, "words", "0x%08x 0x%08x 0x%08x 0x%08x 0x%08x%s", t->frame.w[0], t->frame.w[1], t->frame.w[2],
-                 t->frame.w[3], t->frame.w[4], t->syscall ? " (in a system call)" : "");
+        kdb_pair(k, "user", "eip 0x%08x esp 0x%08x eflags 0x%08x", t->frame.eip, t->frame.esp,
+                 t->frame.eflags);
+        kdb_pair(k, "words", "0x%08x 0x%08x 0x%08x 0x%08x 0x%08x%s", t->frame.w[0], t->frame.w[1],
+                 t->frame.w[2], t->frame.w[3], t->frame.w[4],
+                 t->syscall ? " (in a system call)" : "");
     }
     ipc_pair(k, t);
     handler_pair(k, t, "faults to", L4_TCR_FAULT_SND);
     handler_pair(k, t, "exceptions to", L4_TCR_EXC_SND);
     if (t->fault_w0)
-        kdb_pair(k, "last fault", "m0 0x%08x name 0x%08x ip 0x%08x (see explain fault)", t->fault_w0,
-                 t->fault_name, t->fault_ip);
-    kdb_pair(k, "tcr", "task - user 0x%x sender 0x%x sndres 0x%x rcvres 0x%x windows 0x%x 0x%x 0x%x",
-             t->tcr[L4_TCR_USER], t->tcr[L4_TCR_SENDER], t->tcr[L4_TCR_SNDRES], t->tcr[L4_TCR_RCVRES],
-             t->tcr[L4_TCR_WINDOW], t->tcr[L4_TCR_WINDOW + 1], t->tcr[L4_TCR_WINDOW + 2]);
+        kdb_pair(k, "last fault", "m0 0x%08x name 0x%08x ip 0x%08x (see explain fault)",
+                 t->fault_w0, t->fault_name, t->fault_ip);
+    kdb_pair(
+        k, "tcr", "task - user 0x%x sender 0x%x sndres 0x%x rcvres 0x%x windows 0x%x 0x%x 0x%x",
+        t->tcr[L4_TCR_USER], t->tcr[L4_TCR_SENDER], t->tcr[L4_TCR_SNDRES], t->tcr[L4_TCR_RCVRES],
+        t->tcr[L4_TCR_WINDOW], t->tcr[L4_TCR_WINDOW + 1], t->tcr[L4_TCR_WINDOW + 2]);
     holders_pair(k, o);
     return KDB_OK;
 }
 
 KDB_CMD(thread_use, .noun = "thread", .verb = "use", .alias = "t", .usage = "thN", .effect = KE_DBG,
-        .summary = "make it the thread that regs, bt and x mean", .example = "thread use th2", .argc_min = 1, .argc_max = 1)
+        .summary = "make it the thread that regs, bt and x mean", .example = "thread use th2",
+        .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_THREAD);
 
@@ -495,7 +515,7 @@ KDB_CMD(thread_use, .noun = "thread", .verb = "use", .alias = "t", .usage = "thN
     return KDB_OK;
 }
 
-/* ---- ep ------------------------------------------------------------------------------------------------------------ */
+/* ---- ep -------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(ep_schema, "ep.ls",
     { "id", K_ID, 6, 0, "object id" },
@@ -565,8 +585,8 @@ static bool ep_row(struct kdb *k, const struct endpoint *ep)
     return kdb_row_end(k);
 }
 
-KDB_CMD(ep_ls, .noun = "ep", .verb = "ls", .alias = "e", .usage = "[senders>0] [can-recv=none]", .schema = &ep_schema,
-        .summary = "endpoints", .example = "ep senders>0")
+KDB_CMD(ep_ls, .noun = "ep", .verb = "ls", .alias = "e", .usage = "[senders>0] [can-recv=none]",
+        .schema = &ep_schema, .summary = "endpoints", .example = "ep senders>0")
 {
     for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_ENDPOINT); o;
          o = kdb_next_object(k, o, L4_TYPE_ENDPOINT))
@@ -576,7 +596,8 @@ KDB_CMD(ep_ls, .noun = "ep", .verb = "ls", .alias = "e", .usage = "[senders>0] [
 }
 
 KDB_CMD(ep_show, .noun = "ep", .verb = "show", .alias = "e", .usage = "epN", .schema = &ep_schema,
-        .summary = "one endpoint; its queue: ipcq ep=epN", .example = "ep show ep16", .argc_min = 1, .argc_max = 1)
+        .summary = "one endpoint; its queue: ipcq ep=epN", .example = "ep show ep16", .argc_min = 1,
+        .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_ENDPOINT);
 
@@ -587,7 +608,7 @@ KDB_CMD(ep_show, .noun = "ep", .verb = "show", .alias = "e", .usage = "epN", .sc
     return KDB_OK;
 }
 
-/* ---- kp ------------------------------------------------------------------------------------------------------------- */
+/* ---- kp -------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(kp_schema, "kp.ls",
     { "id", K_ID, 6, 0, "object id" },
@@ -601,10 +622,11 @@ KDB_SCHEMA(kp_schema, "kp.ls",
     { "converter", K_SLOT, 20, 0, "the capability that gave the memory" },
     { "state", K_TEXT, 6, 0, "live, static or dying" });
 
-KDB_CMD(kp_ls, .noun = "kp", .verb = "ls", .usage = "[free>0] ...", .schema = &kp_schema, .summary = "kernel pages",
-        .example = "kp")
+KDB_CMD(kp_ls, .noun = "kp", .verb = "ls", .usage = "[free>0] ...", .schema = &kp_schema,
+        .summary = "kernel pages", .example = "kp")
 {
-    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_KPAGE); o; o = kdb_next_object(k, o, L4_TYPE_KPAGE)) {
+    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_KPAGE); o;
+         o = kdb_next_object(k, o, L4_TYPE_KPAGE)) {
         const struct kpage *kp = (const struct kpage *)(const void *)o;
         uint32_t first = kp->base >> PAGE_SHIFT, n[3] = { 0 }, units = 0;
 
@@ -641,9 +663,9 @@ KDB_SCHEMA(kp_show_schema, "kp.show",
     { "rights", K_TEXT, 6, 0, "of a node" });
 
 static const char *const frame_uses[16] = {
-    [FRAME_FREE] = "free", [FRAME_PAGEDIR] = "pagedir", [FRAME_DIRSHADOW] = "dirshadow", [FRAME_CAPDIR] = "capdir",
-    [FRAME_IOBITMAP] = "iobitmap", [FRAME_PAGETABLE] = "pagetable", [FRAME_SHADOW] = "shadow",
-    [FRAME_CAPTABLE] = "captable", [FRAME_CHUNKED] = "units",
+    [FRAME_FREE] = "free",     [FRAME_PAGEDIR] = "pagedir",   [FRAME_DIRSHADOW] = "dirshadow",
+    [FRAME_CAPDIR] = "capdir", [FRAME_IOBITMAP] = "iobitmap", [FRAME_PAGETABLE] = "pagetable",
+    [FRAME_SHADOW] = "shadow", [FRAME_CAPTABLE] = "captable", [FRAME_CHUNKED] = "units",
 };
 static const char *const unit_names[] = {
     [UNIT_FREE] = "free", [UNIT_MORE] = "more", [UNIT_NODE] = "node", [UNIT_THREAD] = "thread",
@@ -696,7 +718,9 @@ static bool kp_units(struct kdb *k, uint32_t phys)
         unsigned tag = unit_tag(page, unit), end = unit + 1;
         uint32_t at = phys + unit * L4_UNIT;
 
-        while (end < 128 && unit_tag(page, end) == (tag == UNIT_FREE ? (unsigned)UNIT_FREE : (unsigned)UNIT_MORE))
+        while (end < 128 &&
+               unit_tag(page, end) ==
+                   (tag == UNIT_FREE ? (unsigned)UNIT_FREE : (unsigned)UNIT_MORE))
             end++;
         if (tag == UNIT_NODE) {
             if (kp_node(k, at, (const struct node *)(const void *)(page + unit * L4_UNIT)))
@@ -704,7 +728,8 @@ static bool kp_units(struct kdb *k, uint32_t phys)
         } else {
             char text[16];
 
-            kp_row(k, at, (end - unit) * L4_UNIT, tag < ARRAY_SIZE(unit_names) ? unit_names[tag] : NULL);
+            kp_row(k, at, (end - unit) * L4_UNIT,
+                   tag < ARRAY_SIZE(unit_names) ? unit_names[tag] : NULL);
             if (tag > UNIT_NODE) {
                 const struct kobj *o = (const struct kobj *)(const void *)(page + unit * L4_UNIT);
 
@@ -723,7 +748,8 @@ static bool kp_units(struct kdb *k, uint32_t phys)
 }
 
 KDB_CMD(kp_show, .noun = "kp", .verb = "show", .usage = "kpN", .schema = &kp_show_schema,
-        .summary = "what stands in a kernel page, place by place", .example = "kp show kp3", .argc_min = 1, .argc_max = 1)
+        .summary = "what stands in a kernel page, place by place", .example = "kp show kp3",
+        .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_KPAGE);
     const struct kpage *kp = (const struct kpage *)(const void *)o;
@@ -761,7 +787,8 @@ KDB_CMD(kp_show, .noun = "kp", .verb = "show", .usage = "kpN", .schema = &kp_sho
 }
 
 KDB_CMD(kp_at, .noun = "kp", .verb = "at", .usage = "ADDRESS", .schema = &kdb_pairs,
-        .summary = "which kernel page and which object an address belongs to", .example = "kp at =th2", .argc_min = 1, .argc_max = 1)
+        .summary = "which kernel page and which object an address belongs to",
+        .example = "kp at =th2", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
     uint32_t address, frame, unit;
@@ -776,7 +803,8 @@ KDB_CMD(kp_at, .noun = "kp", .verb = "at", .usage = "ADDRESS", .schema = &kdb_pa
         return kdb_fail(k, KDB_NOENT, "0x%08x is in no kernel page", address);
     kdb_object_text(text, sizeof(text), &kp->obj);
     kdb_pair(k, "kernel page", "%s", text);
-    kdb_pair(k, "frame", "0x%08x %s", frame << PAGE_SHIFT, frame_uses[frame_table[frame].use & 15u]);
+    kdb_pair(k, "frame", "0x%08x %s", frame << PAGE_SHIFT,
+             frame_uses[frame_table[frame].use & 15u]);
     if ((frame_table[frame].use & 15u) == FRAME_CHUNKED) {
         const uint8_t *page = phys_to_virt(frame << PAGE_SHIFT);
 
@@ -785,9 +813,12 @@ KDB_CMD(kp_at, .noun = "kp", .verb = "at", .usage = "ADDRESS", .schema = &kdb_pa
             unit--;
         if (unit < 2)
             kdb_pair(k, "unit", "the map of units");
-        else if (unit_tag(page, unit) > UNIT_NODE && unit_tag(page, unit) < ARRAY_SIZE(unit_names)) {
-            kdb_object_text(text, sizeof(text), (const struct kobj *)(const void *)(page + unit * L4_UNIT));
-            kdb_pair(k, "object", "%s + 0x%x", text, address - (uint32_t)(uintptr_t)(page + unit * L4_UNIT));
+        else if (unit_tag(page, unit) > UNIT_NODE &&
+                 unit_tag(page, unit) < ARRAY_SIZE(unit_names)) {
+            kdb_object_text(text, sizeof(text),
+                            (const struct kobj *)(const void *)(page + unit * L4_UNIT));
+            kdb_pair(k, "object", "%s + 0x%x", text,
+                     address - (uint32_t)(uintptr_t)(page + unit * L4_UNIT));
         } else {
             unsigned tag = unit_tag(page, unit);
 

@@ -40,7 +40,8 @@ static struct { uint32_t mappings, narrowed, objects, threads, ipc, tables; } co
 
 static struct { struct kdb *k; const char *because; uint32_t mask; } walk;
 
-static bool row(struct kdb *k, const char *kind, const char *ref, const char *effect, const char *what, const char *because)
+static bool row(struct kdb *k, const char *kind, const char *ref, const char *effect,
+                const char *what, const char *because)
 {
     kdb_row(k);
     kdb_put_text(k, kind);
@@ -113,12 +114,14 @@ static void visit(struct revoke *rv, struct node *n)
     if ((n->flags & NODE_CONVERTER) && (walk.mask & rights & L4_T)) {
         const struct kpage *kp = n->kpage;
 
-        for (unsigned i = 0; kp && i < 4096 && kdb_object_ok(&kp->obj, L4_TYPE_KPAGE); i++, kp = kp->conv_next)
+        for (unsigned i = 0; kp && i < 4096 && kdb_object_ok(&kp->obj, L4_TYPE_KPAGE);
+             i++, kp = kp->conv_next)
             die(k, &kp->obj, "its memory is taken back");
     }
     if (left == 0 && rights) {
         node_goes(k, n, walk.because);
-        if ((n->flags & NODE_ROOT) && node_space(n) == L4_SPACE_CAP && kdb_object_ok(node_kobj(n), 0))
+        if ((n->flags & NODE_ROOT) && node_space(n) == L4_SPACE_CAP &&
+            kdb_object_ok(node_kobj(n), 0))
             die(k, node_kobj(n), "the creator's capability goes");
     } else if (left != rights && n->task) {
         char slot[40], what[24];
@@ -130,8 +133,8 @@ static void visit(struct revoke *rv, struct node *n)
     }
 }
 
-static void query(struct kdb *k, struct node *n, uint32_t lo, uint32_t last, uint32_t mask, unsigned how,
-                  const char *because)
+static void query(struct kdb *k, struct node *n, uint32_t lo, uint32_t last, uint32_t mask,
+                  unsigned how, const char *because)
 {
     static struct revoke rv;
 
@@ -162,7 +165,7 @@ static void flush(struct kdb *k, struct node *n, const char *because)
         query(k, n, 0, 0xffffffffu, L4_RIGHTS_ALL, REVOKE_SELF, because);
 }
 
-/* ---- the cascade, one object at a time --------------------------------------------------------------------- */
+/* ---- the cascade, one object at a time ------------------------------------------------------- */
 
 static void table_goes(struct kdb *k, struct node *const *table, const char *because)
 {
@@ -180,8 +183,8 @@ static void thread_stops(struct kdb *k, const struct thread *t, const char *beca
     kdb_object_text(id, sizeof(id), &t->obj);
     counts.threads++;
     row(k, "thread", id, "stop", thread_state_name(t->state), because);
-    if ((t->state == THREAD_SEND || t->state == THREAD_RECV) && kdb_sound(t->ipc, sizeof(*t->ipc)) &&
-        t->ipc->endpoint) {
+    if ((t->state == THREAD_SEND || t->state == THREAD_RECV) &&
+        kdb_sound(t->ipc, sizeof(*t->ipc)) && t->ipc->endpoint) {
         counts.ipc++;
         kdb_object_text(on, sizeof(on), &t->ipc->endpoint->obj);
         row(k, "ipc", id, "abort", on, "the thread stops");
@@ -355,7 +358,8 @@ static void object_goes(struct kdb *k, const struct kobj *o)
         if (r->thread && kdb_object_ok(&r->thread->obj, L4_TYPE_THREAD)) {
             kdb_object_text(id, sizeof(id), &r->thread->obj);
             row(k, "res", id, "detach",
-                r->thread->resv_list == r && !r->thread->resv_list->thread_next ? "its last" : "one of several",
+                r->thread->resv_list == r && !r->thread->resv_list->thread_next ? "its last"
+                                                                                : "one of several",
                 "the reservation goes");
         }
         break;
@@ -364,8 +368,9 @@ static void object_goes(struct kdb *k, const struct kobj *o)
     }
 }
 
-KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [rights=LETTERS]", .keys = "rights", .flags = "n",
-        .schema = &revoke_schema, .summary = "what an unmap would remove, destroy, stop and abort; changes nothing",
+KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [rights=LETTERS]",
+        .keys = "rights", .flags = "n", .schema = &revoke_schema,
+        .summary = "what an unmap would remove, destroy, stop and abort; changes nothing",
         .example = "revoke -n kp2", .argc_min = 1, .argc_max = 3)
 {
     struct kdb_ref ref;
@@ -404,8 +409,11 @@ KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [
     query(k, ref.node, ref.lo, ref.last, mask, self, "unmapped");
     for (unsigned i = 0; i < dead_count && k->rc == KDB_OK && kdb_tick(k); i++)
         object_goes(k, dead[i]);
-    kdb_note(k, "-- would remove %u mappings, narrow %u, destroy %u objects, stop %u threads, end %u ipc, free %u tables",
-             counts.mappings, counts.narrowed, counts.objects, counts.threads, counts.ipc, counts.tables);
+    kdb_note(k,
+             "-- would remove %u mappings, narrow %u, destroy %u objects, stop %u threads, end %u "
+             "ipc, free %u tables",
+             counts.mappings, counts.narrowed, counts.objects, counts.threads, counts.ipc,
+             counts.tables);
     user = NULL;
     return incomplete ? kdb_fail(k, KDB_LIMIT, "the arena is full: there is more") : KDB_OK;
 }

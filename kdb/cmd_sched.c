@@ -30,7 +30,7 @@ static void put_thread(struct kdb *k, const struct thread *t)
     kdb_put_object(k, t ? &t->obj : NULL);
 }
 
-/* ---- cpu ------------------------------------------------------------------------------------------------- */
+/* ---- cpu ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(cpu_schema, "cpu.ls",
     { "id", K_ID, 6, 0, "object id" },
@@ -60,16 +60,18 @@ static bool cpu_row(struct kdb *k, const struct cpu *c)
     return kdb_row_end(k);
 }
 
-KDB_CMD(cpu_ls, .noun = "cpu", .verb = "ls", .usage = "", .schema = &cpu_schema, .summary = "processors", .example = "cpu")
+KDB_CMD(cpu_ls, .noun = "cpu", .verb = "ls", .usage = "", .schema = &cpu_schema,
+        .summary = "processors", .example = "cpu")
 {
-    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_CPU); o; o = kdb_next_object(k, o, L4_TYPE_CPU))
+    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_CPU); o;
+         o = kdb_next_object(k, o, L4_TYPE_CPU))
         if (cpu_row(k, (const struct cpu *)(const void *)o))
             break;
     return KDB_OK;
 }
 
-KDB_CMD(cpu_show, .noun = "cpu", .verb = "regs", .usage = "", .schema = &kdb_pairs, .summary = "control registers",
-        .example = "cpu regs")
+KDB_CMD(cpu_show, .noun = "cpu", .verb = "regs", .usage = "", .schema = &kdb_pairs,
+        .summary = "control registers", .example = "cpu regs")
 {
     uint32_t cr[4];
 
@@ -82,7 +84,7 @@ KDB_CMD(cpu_show, .noun = "cpu", .verb = "regs", .usage = "", .schema = &kdb_pai
     return KDB_OK;
 }
 
-/* ---- rq --------------------------------------------------------------------------------------------------------- */
+/* ---- rq -------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(rq_schema, "rq.ls",
     { "prio", K_NUM, 4, 0, "priority; none: background level of spent soft reservations" },
@@ -92,8 +94,8 @@ KDB_SCHEMA(rq_schema, "rq.ls",
     { "name", K_NAME, 13, 0, "name of the thread" },
     { "left", K_US, 8, COL_VOLATILE, "budget left" });
 
-KDB_CMD(rq, .noun = "rq", .verb = "ls", .usage = "", .schema = &rq_schema, .summary = "run queues: who waits for the CPU",
-        .example = "rq")
+KDB_CMD(rq, .noun = "rq", .verb = "ls", .usage = "", .schema = &rq_schema,
+        .summary = "run queues: who waits for the CPU", .example = "rq")
 {
     for (unsigned level = SCHED_LEVELS; level-- > 0 && kdb_tick(k);) {
         const struct resv *first = sched_queue(level), *r = first;
@@ -127,7 +129,7 @@ KDB_CMD(rq, .noun = "rq", .verb = "ls", .usage = "", .schema = &rq_schema, .summ
     return KDB_OK;
 }
 
-/* ---- res --------------------------------------------------------------------------------------------------------- */
+/* ---- res ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(res_schema, "res.ls",
     { "id", K_ID, 6, 0, "object id" },
@@ -161,12 +163,15 @@ static bool res_row(struct kdb *k, const struct resv *r)
     kdb_put_num(k, (r->flags & RESV_SOFT) != 0);
     kdb_put_num(k, (r->flags & RESV_QUEUED) != 0);
     kdb_put_object(k, r->parent ? &r->parent->obj : NULL);
-    kdb_put_text(k, kobj_is_dying(&r->obj) ? "dying" : r->obj.flags & KOBJ_STATIC ? "static" : "live");
+    kdb_put_text(k,
+                 kobj_is_dying(&r->obj)           ? "dying"
+                     : r->obj.flags & KOBJ_STATIC ? "static"
+                                                  : "live");
     return kdb_row_end(k);
 }
 
-KDB_CMD(res_ls, .noun = "res", .verb = "ls", .usage = "[prio>=N] [left=0]", .schema = &res_schema, .summary = "reservations",
-        .example = "res sort=-prio")
+KDB_CMD(res_ls, .noun = "res", .verb = "ls", .usage = "[prio>=N] [left=0]", .schema = &res_schema,
+        .summary = "reservations", .example = "res sort=-prio")
 {
     for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_RESERVATION); o;
          o = kdb_next_object(k, o, L4_TYPE_RESERVATION))
@@ -175,8 +180,8 @@ KDB_CMD(res_ls, .noun = "res", .verb = "ls", .usage = "[prio>=N] [left=0]", .sch
     return KDB_OK;
 }
 
-KDB_CMD(res_show, .noun = "res", .verb = "show", .usage = "rsN", .schema = &res_schema, .summary = "one reservation",
-        .example = "res show rs8", .argc_min = 1, .argc_max = 1)
+KDB_CMD(res_show, .noun = "res", .verb = "show", .usage = "rsN", .schema = &res_schema,
+        .summary = "one reservation", .example = "res show rs8", .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_RESERVATION);
 
@@ -222,7 +227,7 @@ KDB_CMD(res_load, .noun = "res", .verb = "load", .usage = "", .schema = &load_sc
     return KDB_OK;
 }
 
-/* ---- tmo ------------------------------------------------------------------------------------------------------------ */
+/* ---- tmo ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(tmo_schema, "tmo.ls",
     { "due", K_US, 8, COL_VOLATILE, "time left; 0: overdue" },
@@ -230,8 +235,8 @@ KDB_SCHEMA(tmo_schema, "tmo.ls",
     { "target", K_ID, 6, 0, "thread or reservation" },
     { "name", K_NAME, 13, 0, "its name" });
 
-KDB_CMD(tmo, .noun = "tmo", .verb = "ls", .usage = "[due<5000]", .schema = &tmo_schema, .summary = "armed timeouts, in order of the heap",
-        .example = "tmo sort=due")
+KDB_CMD(tmo, .noun = "tmo", .verb = "ls", .usage = "[due<5000]", .schema = &tmo_schema,
+        .summary = "armed timeouts, in order of the heap", .example = "tmo sort=due")
 {
     const char *problem = deadline_check();
     unsigned n = 0;
@@ -243,9 +248,11 @@ KDB_CMD(tmo, .noun = "tmo", .verb = "ls", .usage = "[due<5000]", .schema = &tmo_
         if (!kdb_sound(d, sizeof(*d)))
             return kdb_fail(k, KDB_CORRUPT, "the heap leads to 0x%08x", (unsigned)(uintptr_t)d);
         if (d->kind == DEADLINE_IPC)
-            o = (const struct kobj *)(const void *)((const char *)d - offsetof(struct thread, timeout));
+            o = (const struct kobj *)(const void *)((const char *)d -
+                                                    offsetof(struct thread, timeout));
         else
-            o = (const struct kobj *)(const void *)((const char *)d - offsetof(struct resv, refill));
+            o = (const struct kobj *)(const void *)((const char *)d -
+                                                    offsetof(struct resv, refill));
         kdb_row(k);
         put_until(k, d);
         kdb_put_text(k, d->kind == DEADLINE_IPC ? "ipc" : "refill");
@@ -261,7 +268,7 @@ KDB_CMD(tmo, .noun = "tmo", .verb = "ls", .usage = "[due<5000]", .schema = &tmo_
     return problem ? kdb_fail(k, KDB_CORRUPT, "%s", problem) : KDB_OK;
 }
 
-/* ---- irq -------------------------------------------------------------------------------------------------------------- */
+/* ---- irq ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(irq_schema, "irq.ls",
     { "irq", K_NUM, 3, 0, "line" },
@@ -272,8 +279,8 @@ KDB_SCHEMA(irq_schema, "irq.ls",
     { "on", K_ID, 6, 0, "endpoint" },
     { "count", K_NUM, 9, COL_VOLATILE, "interrupts so far" });
 
-KDB_CMD(irq_ls, .noun = "irq", .verb = "ls", .usage = "[state=S]", .schema = &irq_schema, .summary = "interrupt lines",
-        .example = "irq state!=detached")
+KDB_CMD(irq_ls, .noun = "irq", .verb = "ls", .usage = "[state=S]", .schema = &irq_schema,
+        .summary = "interrupt lines", .example = "irq state!=detached")
 {
     for (unsigned line = 0; line < IRQ_LINES && kdb_tick(k); line++) {
         const struct thread *t = irq_thread(line);
@@ -297,7 +304,7 @@ KDB_CMD(irq_ls, .noun = "irq", .verb = "ls", .usage = "[state=S]", .schema = &ir
     return KDB_OK;
 }
 
-/* ---- ipcq --------------------------------------------------------------------------------------------------------------- */
+/* ---- ipcq ------------------------------------------------------------------------------------ */
 
 KDB_SCHEMA(ipcq_schema, "ipcq.ls",
     { "ep", K_ID, 6, COL_DST, "endpoint" },
@@ -336,12 +343,14 @@ static bool ipcq_row(struct kdb *k, const struct endpoint *ep, const struct thre
     put_until(k, &t->timeout);
     kdb_put_num(k, send ? i->sc : i->rc);
     kdb_put_num(k, send ? i->st : i->rt);
-    kdb_put_slot(k, t->task ? cap_lookup(t->task, (send ? i->send : i->recv) >> L4_NAME_SHIFT) : NULL);
+    kdb_put_slot(k,
+                 t->task ? cap_lookup(t->task, (send ? i->send : i->recv) >> L4_NAME_SHIFT) : NULL);
     return kdb_row_end(k);
 }
 
-KDB_CMD(ipcq, .noun = "ipcq", .verb = "ls", .alias = "q", .usage = "[ep=epN] [waiting>5000]", .schema = &ipcq_schema,
-        .summary = "threads that wait at endpoints", .example = "ipcq dir=send")
+KDB_CMD(ipcq, .noun = "ipcq", .verb = "ls", .alias = "q", .usage = "[ep=epN] [waiting>5000]",
+        .schema = &ipcq_schema, .summary = "threads that wait at endpoints",
+        .example = "ipcq dir=send")
 {
     for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_ENDPOINT); o;
          o = kdb_next_object(k, o, L4_TYPE_ENDPOINT)) {
@@ -359,7 +368,8 @@ KDB_CMD(ipcq, .noun = "ipcq", .verb = "ls", .alias = "q", .usage = "[ep=epN] [wa
                 break;
             }
             if (pos > ep->waiting) {
-                kdb_fail(k, KDB_CORRUPT, "ep%u: %u threads wait, but the queue does not end there", o->id, ep->waiting);
+                kdb_fail(k, KDB_CORRUPT, "ep%u: %u threads wait, but the queue does not end there",
+                         o->id, ep->waiting);
                 break;
             }
             if (ipcq_row(k, ep, t, pos))
@@ -370,9 +380,10 @@ KDB_CMD(ipcq, .noun = "ipcq", .verb = "ls", .alias = "q", .usage = "[ep=epN] [wa
     return KDB_OK;
 }
 
-/* ---- stat ---------------------------------------------------------------------------------------------------------------- */
+/* ---- stat ------------------------------------------------------------------------------------ */
 
-KDB_CMD(stat, .noun = "stat", .verb = "", .usage = "", .schema = &kdb_pairs, .summary = "counters", .example = "stat")
+KDB_CMD(stat, .noun = "stat", .verb = "", .usage = "", .schema = &kdb_pairs, .summary = "counters",
+        .example = "stat")
 {
     uint32_t unit_bytes, frames, objects = 0, total = trace_total();
     const struct cpu *cpu = this_cpu();
@@ -388,7 +399,8 @@ KDB_CMD(stat, .noun = "stat", .verb = "", .usage = "", .schema = &kdb_pairs, .su
     kdb_pair(k, "frames", "%u in the frame table", frame_count);
     kdb_pair(k, "switches", "%u", cpu->switches);
     kdb_pair(k, "interrupts", "%u, %u spurious", cpu->interrupts, irq_spurious);
-    kdb_pair(k, "trace", "%u records, %u lost", total, total > TRACE_RECORDS ? total - TRACE_RECORDS : 0);
+    kdb_pair(k, "trace", "%u records, %u lost", total,
+             total > TRACE_RECORDS ? total - TRACE_RECORDS : 0);
     kdb_pair(k, "log", "%u characters", log_total());
     if (cpu_stretch.on)
         kdb_pair(k, "longest stretch", "%llu us, ended at point %u",
@@ -399,8 +411,8 @@ KDB_CMD(stat, .noun = "stat", .verb = "", .usage = "", .schema = &kdb_pairs, .su
 }
 
 KDB_CMD(stat_stretch, .noun = "stat", .verb = "stretch", .usage = "on | off", .effect = KE_DBG,
-        .summary = "measure the longest time without a preemption point", .example = "stat stretch on", .argc_min = 1,
-        .argc_max = 1)
+        .summary = "measure the longest time without a preemption point",
+        .example = "stat stretch on", .argc_min = 1, .argc_max = 1)
 {
     bool on = k->argv[0][0] == 'o' && k->argv[0][1] == 'n';
 

@@ -29,17 +29,19 @@ static bool faults(void (*fn)(void *), const void *p)
 {
     uint32_t ip = 0, address = 0;
 
-    return !debug_guard(fn, (void *)(uintptr_t)p, &ip, &address) && address == (uint32_t)(uintptr_t)p;
+    return !debug_guard(fn, (void *)(uintptr_t)p, &ip, &address) &&
+        address == (uint32_t)(uintptr_t)p;
 }
 
-/* ---- cases ------------------------------------------------------------------------------------------------ */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static bool test_unmapped(struct kdb *k)
 {
     uint32_t word;
 
     (void)k;
-    return probe_read(NULL, (uint32_t)(uintptr_t)UNMAPPED, &word, 4, false) == 0 && !kdb_sound(UNMAPPED, 4);
+    return probe_read(NULL, (uint32_t)(uintptr_t)UNMAPPED, &word, 4, false) == 0 &&
+        !kdb_sound(UNMAPPED, 4);
 }
 
 static bool test_guard(struct kdb *k)
@@ -129,17 +131,44 @@ static bool test_row_overflow(struct kdb *k)
 
     kdb_row(k);
     for (unsigned i = 0; i < 40; i++)
-        kdb_put_format(k, "%u a text that is long enough to fill the row before the last column", i);
+        kdb_put_format(k, "%u a text that is long enough to fill the row before the last column",
+                       i);
     return r->count == KDB_COLS && r->used <= KDB_ROW_TEXT && r->text[KDB_ROW_TEXT - 1] == '\0';
 }
 
 static bool test_lines(struct kdb *k)
 {
     static const char *const lines[] = {
-        "|", "||||||||", "'", "obj 'x", "x/99999999999xw 0", "x/4z 0", "obj show th4294967296", "cap ls tk0",
-        "obj sort=", "obj cols=,", "obj max=x", "obj -z", "obj | head", "obj | tail 9999", "obj | count by",
-        "expect 'expect' = 1", "help help help", "obj id>=999999999999", "map tree tk/", "map tree //", "=", "$9", "@",
-        "explain tk1", "who", "revoke kp1", "bp add nosuchsymbol", "thread show cpu4", "set max", "obj name~**a*b?*",
+        "|",
+        "||||||||",
+        "'",
+        "obj 'x",
+        "x/99999999999xw 0",
+        "x/4z 0",
+        "obj show th4294967296",
+        "cap ls tk0",
+        "obj sort=",
+        "obj cols=,",
+        "obj max=x",
+        "obj -z",
+        "obj | head",
+        "obj | tail 9999",
+        "obj | count by",
+        "expect 'expect' = 1",
+        "help help help",
+        "obj id>=999999999999",
+        "map tree tk/",
+        "map tree //",
+        "=",
+        "$9",
+        "@",
+        "explain tk1",
+        "who",
+        "revoke kp1",
+        "bp add nosuchsymbol",
+        "thread show cpu4",
+        "set max",
+        "obj name~**a*b?*",
     };
     char out[64];
 
@@ -149,10 +178,17 @@ static bool test_lines(struct kdb *k)
     return true;
 }
 
-static const struct { const char *name; bool (*run)(struct kdb *k); } cases[] = {
-    { "unmapped", test_unmapped }, { "guard", test_guard }, { "nested", test_nested },
-    { "repeat", test_repeat }, { "straddle", test_straddle }, { "null", test_null },
-    { "cycle", test_cycle }, { "broken-link", test_broken_link }, { "row-overflow", test_row_overflow },
+static const struct { const char *name; bool (*run)(struct kdb *k);
+} cases[] = {
+    { "unmapped", test_unmapped },
+    { "guard", test_guard },
+    { "nested", test_nested },
+    { "repeat", test_repeat },
+    { "straddle", test_straddle },
+    { "null", test_null },
+    { "cycle", test_cycle },
+    { "broken-link", test_broken_link },
+    { "row-overflow", test_row_overflow },
     { "lines", test_lines },
 };
 
@@ -161,8 +197,8 @@ KDB_SCHEMA(self_schema, "self.test",
     { "result", K_TEXT, 6, 0, "ok or FAIL" });
 
 KDB_CMD(self_test, .noun = "self", .verb = "test", .usage = "[CASE]", .schema = &self_schema,
-        .summary = "provoke every kind of damage and survive it; rc 1 if a case fails", .example = "self test", .effect = KE_DBG,
-        .argc_max = 1)
+        .summary = "provoke every kind of damage and survive it; rc 1 if a case fails",
+        .example = "self test", .effect = KE_DBG, .argc_max = 1)
 {
     unsigned failed = 0, ran = 0;
 
@@ -197,8 +233,10 @@ static void fault_again(void *arg)
     touch((void *)(uintptr_t)UNMAPPED);
 }
 
-KDB_CMD(self_fault, .noun = "self", .verb = "fault", .usage = "read | write | nested | loop | assert", .effect = KE_DBG,
-        .summary = "make this command fail: the prompt must come back", .example = "self fault read", .argc_min = 1, .argc_max = 1)
+KDB_CMD(self_fault, .noun = "self", .verb = "fault",
+        .usage = "read | write | nested | loop | assert", .effect = KE_DBG,
+        .summary = "make this command fail: the prompt must come back",
+        .example = "self fault read", .argc_min = 1, .argc_max = 1)
 {
     const char *how = k->argv[0];
     unsigned depth = 3;

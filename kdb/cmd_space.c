@@ -34,7 +34,7 @@ static const struct task *task_arg(struct kdb *k)
     return t->task;
 }
 
-/* ---- cap ------------------------------------------------------------------------------------------------ */
+/* ---- cap ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(cap_schema, "cap.ls",
     { "slot", K_SLOT, 14, COL_SRC, "where the capability is" },
@@ -76,8 +76,9 @@ static bool cap_row(struct kdb *k, const struct node *n, const struct task *task
     return kdb_row_end(k);
 }
 
-KDB_CMD(cap_ls, .noun = "cap", .verb = "ls", .alias = "c", .usage = "[tkN] [obj=ID] [type=T] [rights&LETTERS]",
-        .schema = &cap_schema, .summary = "capabilities of a task", .example = "cap ls tk1 type=endpoint", .argc_max = 1)
+KDB_CMD(cap_ls, .noun = "cap", .verb = "ls", .alias = "c",
+        .usage = "[tkN] [obj=ID] [type=T] [rights&LETTERS]", .schema = &cap_schema,
+        .summary = "capabilities of a task", .example = "cap ls tk1 type=endpoint", .argc_max = 1)
 {
     const struct task *task = task_arg(k);
 
@@ -103,8 +104,9 @@ KDB_CMD(cap_ls, .noun = "cap", .verb = "ls", .alias = "c", .usage = "[tkN] [obj=
     return KDB_OK;
 }
 
-KDB_CMD(cap_show, .noun = "cap", .verb = "show", .alias = "c", .usage = "tkN/cap/0xN | tkN", .schema = &cap_schema,
-        .summary = "one capability, or those of a task", .example = "cap show tk1/cap/0x1", .argc_min = 1, .argc_max = 1)
+KDB_CMD(cap_show, .noun = "cap", .verb = "show", .alias = "c", .usage = "tkN/cap/0xN | tkN",
+        .schema = &cap_schema, .summary = "one capability, or those of a task",
+        .example = "cap show tk1/cap/0x1", .argc_min = 1, .argc_max = 1)
 {
     struct kdb_slot slot;
     const struct node *n;
@@ -124,8 +126,8 @@ KDB_CMD(cap_show, .noun = "cap", .verb = "show", .alias = "c", .usage = "tkN/cap
 
 /* Direct holders over the tree of the object: every named node is one slot. */
 KDB_CMD(cap_find, .noun = "cap", .verb = "find", .alias = "c", .usage = "ID", .schema = &cap_schema,
-        .summary = "all slots that name an object (who adds what tasks could get)", .example = "cap find th2",
-        .argc_min = 1, .argc_max = 1)
+        .summary = "all slots that name an object (who adds what tasks could get)",
+        .example = "cap find th2", .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, 0);
 
@@ -137,7 +139,7 @@ KDB_CMD(cap_find, .noun = "cap", .verb = "find", .alias = "c", .usage = "ID", .s
     return KDB_OK;
 }
 
-/* ---- mem -------------------------------------------------------------------------------------------------- */
+/* ---- mem ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(mem_schema, "mem.ls",
     { "range", K_TEXT, 21, 0, "addresses" },
@@ -149,7 +151,11 @@ KDB_SCHEMA(mem_schema, "mem.ls",
     { "attr", K_TEXT, 20, 0, "device, converter, view" });
 
 /* A run of neighbours with the same size, rights, flags and consecutive frames. */
-struct mem_run { uint32_t first, last, phys, pages, step; uint8_t rights, flags; const struct node *node; };
+struct mem_run {
+    uint32_t first, last, phys, pages, step;
+    uint8_t rights, flags;
+    const struct node *node;
+};
 
 #define ATTR_FLAGS (NODE_CONVERTER | NODE_DEVICE | NODE_VIEW | NODE_STATIC)
 
@@ -166,14 +172,16 @@ static bool mem_flush(struct kdb *k, struct mem_run *r)
     kdb_put_rights(k, L4_TYPE_MEMORY, r->rights);
     kdb_put_num(k, r->phys);
     kdb_put_slot(k, r->node->parent);
-    kdb_put_format(k, "%s%s%s", r->flags & NODE_DEVICE ? "device " : "", r->flags & NODE_CONVERTER ? "converter " : "",
+    kdb_put_format(k, "%s%s%s", r->flags & NODE_DEVICE ? "device " : "",
+                   r->flags & NODE_CONVERTER ? "converter " : "",
                    r->flags & NODE_VIEW ? "view " : "");
     stop = kdb_row_end(k);
     r->pages = 0;
     return stop;
 }
 
-static bool mem_add(struct kdb *k, struct mem_run *r, const struct node *n, uint32_t name, uint32_t step)
+static bool mem_add(struct kdb *k, struct mem_run *r, const struct node *n, uint32_t name,
+                    uint32_t step)
 {
     uint8_t flags;
 
@@ -188,20 +196,22 @@ static bool mem_add(struct kdb *k, struct mem_run *r, const struct node *n, uint
         return kdb_row_end(k);
     }
     flags = n->flags & ATTR_FLAGS;
-    if (r->pages && r->last + 1u == name && r->step == step && r->rights == node_rights(n) && r->flags == flags &&
-        r->phys + (name - r->first) == n->obj && !k->all) {
+    if (r->pages && r->last + 1u == name && r->step == step && r->rights == node_rights(n) &&
+        r->flags == flags && r->phys + (name - r->first) == n->obj && !k->all) {
         r->last += step;
         r->pages++;
         return false;
     }
     if (mem_flush(k, r))
         return true;
-    *r = (struct mem_run){ name, name + (step - 1u), n->obj, 1, step, (uint8_t)node_rights(n), flags, n };
+    *r = (struct mem_run){ name, name + (step - 1u),      n->obj, 1,
+                           step, (uint8_t)node_rights(n), flags,  n };
     return false;
 }
 
-KDB_CMD(mem_ls, .noun = "mem", .verb = "ls", .usage = "[tkN] [rights&LETTERS]", .schema = &mem_schema,
-        .summary = "memory space of a task, as ranges; -a: every page", .example = "mem ls tk1", .argc_max = 1)
+KDB_CMD(mem_ls, .noun = "mem", .verb = "ls", .usage = "[tkN] [rights&LETTERS]",
+        .schema = &mem_schema, .summary = "memory space of a task, as ranges; -a: every page",
+        .example = "mem ls tk1", .argc_max = 1)
 {
     const struct task *task = task_arg(k);
     struct mem_run run = { 0 };
@@ -215,7 +225,8 @@ KDB_CMD(mem_ls, .noun = "mem", .verb = "ls", .usage = "[tkN] [rights&LETTERS]", 
         struct node *const *table = (struct node *const *)(uintptr_t)entry;
 
         if (entry & 1u) {
-            if (mem_add(k, &run, (const struct node *)(uintptr_t)(entry & ~1u), d << SUPER_SHIFT, SUPER_SIZE))
+            if (mem_add(k, &run, (const struct node *)(uintptr_t)(entry & ~1u), d << SUPER_SHIFT,
+                        SUPER_SIZE))
                 return KDB_OK;
             continue;
         }
@@ -224,15 +235,17 @@ KDB_CMD(mem_ls, .noun = "mem", .verb = "ls", .usage = "[tkN] [rights&LETTERS]", 
         if (!kdb_sound(table, PAGE_SIZE))
             return kdb_fail(k, KDB_CORRUPT, "page table shadow 0x%08x cannot be read", entry);
         for (uint32_t i = 0; i < 1024; i++)
-            if (table[i] && mem_add(k, &run, table[i], d << SUPER_SHIFT | i << PAGE_SHIFT, PAGE_SIZE))
+            if (table[i] &&
+                mem_add(k, &run, table[i], d << SUPER_SHIFT | i << PAGE_SHIFT, PAGE_SIZE))
                 return KDB_OK;
     }
     mem_flush(k, &run);
     return KDB_OK;
 }
 
-KDB_CMD(mem_show, .noun = "mem", .verb = "show", .usage = "tkN/mem/0xADDR | tkN", .schema = &mem_schema,
-        .summary = "one mapping, or those of a task", .example = "mem show tk1/mem/0x100000", .argc_min = 1, .argc_max = 1)
+KDB_CMD(mem_show, .noun = "mem", .verb = "show", .usage = "tkN/mem/0xADDR | tkN",
+        .schema = &mem_schema, .summary = "one mapping, or those of a task",
+        .example = "mem show tk1/mem/0x100000", .argc_min = 1, .argc_max = 1)
 {
     struct kdb_ref ref;
     struct mem_run run = { 0 };
@@ -243,12 +256,13 @@ KDB_CMD(mem_show, .noun = "mem", .verb = "show", .usage = "tkN/mem/0xADDR | tkN"
         return k->rc;
     if (node_space(ref.node) != L4_SPACE_MEM || !ref.node->task)
         return kdb_fail(k, KDB_BADARG, "%s is not in a memory space", k->argv[0]);
-    mem_add(k, &run, ref.node, node_base(ref.node), node_size(ref.node) >= SUPER_SHIFT ? SUPER_SIZE : PAGE_SIZE);
+    mem_add(k, &run, ref.node, node_base(ref.node),
+            node_size(ref.node) >= SUPER_SHIFT ? SUPER_SIZE : PAGE_SIZE);
     mem_flush(k, &run);
     return KDB_OK;
 }
 
-/* ---- io --------------------------------------------------------------------------------------------------- */
+/* ---- io -------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(io_schema, "io.ls",
     { "task", K_ID, 6, 0, "whose IO space" },
@@ -260,7 +274,8 @@ KDB_SCHEMA(io_schema, "io.ls",
 
 static bool io_row(struct kdb *k, const struct task *task, const struct node *n)
 {
-    uint32_t first = node_base(n) >> L4_NAME_SHIFT, count = 1u << min_u32(node_size(n) - L4_NAME_SHIFT, 16);
+    uint32_t first = node_base(n) >> L4_NAME_SHIFT,
+             count = 1u << min_u32(node_size(n) - L4_NAME_SHIFT, 16);
     bool open = (node_rights(n) & (L4_R | L4_W)) == (L4_R | L4_W), agrees = true;
 
     for (uint32_t p = first; p < first + count && p < 0x10000u; p++) {
@@ -296,7 +311,8 @@ static bool io_task(struct kdb *k, const struct task *task, uint32_t port)
             kdb_put_bad(k, "node 0x%08x", (unsigned)(uintptr_t)n);
             return kdb_row_end(k);
         }
-        if (port <= 0xffffu && (port < first || port - first >= 1u << min_u32(node_size(n) - L4_NAME_SHIFT, 16)))
+        if (port <= 0xffffu &&
+            (port < first || port - first >= 1u << min_u32(node_size(n) - L4_NAME_SHIFT, 16)))
             continue;
         if (io_row(k, task, n))
             return true;
@@ -306,20 +322,21 @@ static bool io_task(struct kdb *k, const struct task *task, uint32_t port)
 
 static enum kdb_rc io_all(struct kdb *k, uint32_t port)
 {
-    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_TASK); o; o = kdb_next_object(k, o, L4_TYPE_TASK))
+    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_TASK); o;
+         o = kdb_next_object(k, o, L4_TYPE_TASK))
         if (io_task(k, (const struct task *)(const void *)o, port))
             break;
     return KDB_OK;
 }
 
-KDB_CMD(io_ls, .noun = "io", .verb = "ls", .usage = "", .schema = &io_schema, .summary = "IO ports of all tasks",
-        .example = "io")
+KDB_CMD(io_ls, .noun = "io", .verb = "ls", .usage = "", .schema = &io_schema,
+        .summary = "IO ports of all tasks", .example = "io")
 {
     return io_all(k, 0xffffffffu);
 }
 
-KDB_CMD(io_show, .noun = "io", .verb = "show", .usage = "tkN", .schema = &io_schema, .summary = "IO ports of a task",
-        .example = "io show tk1", .argc_min = 1, .argc_max = 1)
+KDB_CMD(io_show, .noun = "io", .verb = "show", .usage = "tkN", .schema = &io_schema,
+        .summary = "IO ports of a task", .example = "io show tk1", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task = task_arg(k);
 
@@ -328,8 +345,8 @@ KDB_CMD(io_show, .noun = "io", .verb = "show", .usage = "tkN", .schema = &io_sch
     return k->rc;
 }
 
-KDB_CMD(io_who, .noun = "io", .verb = "who", .usage = "PORT", .schema = &io_schema, .summary = "tasks that hold a port",
-        .example = "io who 0x60", .argc_min = 1, .argc_max = 1)
+KDB_CMD(io_who, .noun = "io", .verb = "who", .usage = "PORT", .schema = &io_schema,
+        .summary = "tasks that hold a port", .example = "io who 0x60", .argc_min = 1, .argc_max = 1)
 {
     uint32_t port;
 
@@ -340,7 +357,7 @@ KDB_CMD(io_who, .noun = "io", .verb = "who", .usage = "PORT", .schema = &io_sche
     return io_all(k, port);
 }
 
-/* ---- page tables ---------------------------------------------------------------------------------------------- */
+/* ---- page tables ----------------------------------------------------------------------------- */
 
 KDB_SCHEMA(pt_schema, "pt.walk",
     { "level", K_TEXT, 5, 0, "pde, pte or node" },
@@ -352,8 +369,9 @@ KDB_SCHEMA(pt_schema, "pt.walk",
 
 static void pt_bits(struct kdb *k, uint32_t e)
 {
-    kdb_put_format(k, "%s%s%s%s%s%s%s", e & PTE_PRESENT ? "P" : "-", e & PTE_WRITE ? "W" : "-", e & PTE_USER ? "U" : "-",
-                   e & PTE_ACCESSED ? "A" : "-", e & PTE_DIRTY ? "D" : "-", e & PTE_SUPER ? "S" : "-",
+    kdb_put_format(k, "%s%s%s%s%s%s%s", e & PTE_PRESENT ? "P" : "-", e & PTE_WRITE ? "W" : "-",
+                   e & PTE_USER ? "U" : "-", e & PTE_ACCESSED ? "A" : "-",
+                   e & PTE_DIRTY ? "D" : "-", e & PTE_SUPER ? "S" : "-",
                    e & PTE_UNCACHED ? "N" : "-");
 }
 
@@ -376,7 +394,8 @@ struct pt_walk { uint32_t pde, pte; bool has_pte, readable; uint32_t phys; bool 
 static void pt_read(const struct task *task, uint32_t address, struct pt_walk *w)
 {
     *w = (struct pt_walk){ 0 };
-    w->readable = probe_read(NULL, (uint32_t)(uintptr_t)&task->pd[address >> SUPER_SHIFT], &w->pde, 4, false) == 4;
+    w->readable = probe_read(NULL, (uint32_t)(uintptr_t)&task->pd[address >> SUPER_SHIFT], &w->pde,
+                             4, false) == 4;
     if (!w->readable || !(w->pde & PTE_PRESENT))
         return;
     if (w->pde & PTE_SUPER) {
@@ -384,7 +403,8 @@ static void pt_read(const struct task *task, uint32_t address, struct pt_walk *w
         w->present = true;
         return;
     }
-    w->has_pte = probe_phys((w->pde & 0xfffff000u) + (address >> PAGE_SHIFT & 1023u) * 4u, &w->pte, 4);
+    w->has_pte =
+        probe_phys((w->pde & 0xfffff000u) + (address >> PAGE_SHIFT & 1023u) * 4u, &w->pte, 4);
     if (w->has_pte && (w->pte & PTE_PRESENT)) {
         w->phys = (w->pte & 0xfffff000u) | (address & (PAGE_SIZE - 1u));
         w->present = true;
@@ -406,9 +426,10 @@ static bool user_address(struct kdb *k, const struct task **task, uint32_t *addr
     return false;
 }
 
-KDB_CMD(pt_walk, .noun = "pt", .verb = "walk", .alias = "p", .usage = "tkN:ADDRESS", .schema = &pt_schema,
-        .summary = "page-table entries for an address, and the mapping behind them", .example = "pt walk tk1:0x100000",
-        .argc_min = 1, .argc_max = 1)
+KDB_CMD(pt_walk, .noun = "pt", .verb = "walk", .alias = "p", .usage = "tkN:ADDRESS",
+        .schema = &pt_schema,
+        .summary = "page-table entries for an address, and the mapping behind them",
+        .example = "pt walk tk1:0x100000", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
     const struct node *n;
@@ -445,7 +466,9 @@ KDB_CMD(pt_walk, .noun = "pt", .verb = "walk", .alias = "p", .usage = "tkN:ADDRE
         return kdb_fail(k, KDB_NOENT, "0x%08x is not mapped", address);
     }
     expected = n->obj + (address - node_base(n));
-    differs = w.present && (w.phys != expected || ((w.has_pte ? w.pte : w.pde) & PTE_WRITE && !(node_rights(n) & L4_W)));
+    differs = w.present &&
+        (w.phys != expected ||
+         ((w.has_pte ? w.pte : w.pde) & PTE_WRITE && !(node_rights(n) & L4_W)));
     kdb_put_num(k, (uint32_t)(uintptr_t)n);
     kdb_put_num(k, expected & 0xfffff000u);
     {
@@ -463,7 +486,8 @@ KDB_CMD(pt_walk, .noun = "pt", .verb = "walk", .alias = "p", .usage = "tkN:ADDRE
 }
 
 KDB_CMD(pt_show, .noun = "pt", .verb = "show", .alias = "p", .usage = "tkN", .schema = &pt_schema,
-        .summary = "page directory of a task", .example = "pt show tk1", .argc_min = 1, .argc_max = 1)
+        .summary = "page directory of a task", .example = "pt show tk1", .argc_min = 1,
+        .argc_max = 1)
 {
     const struct task *task = task_arg(k);
 
@@ -487,7 +511,8 @@ KDB_SCHEMA(vtop_schema, "vtop",
     { "rights", K_RIGHTS, 6, 0, "letters" });
 
 KDB_CMD(vtop, .noun = "vtop", .verb = "", .usage = "tkN:ADDRESS", .schema = &vtop_schema,
-        .summary = "physical address behind an address", .example = "vtop tk1:0x100000", .argc_min = 1, .argc_max = 1)
+        .summary = "physical address behind an address", .example = "vtop tk1:0x100000",
+        .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
     const struct node *n;
@@ -511,7 +536,8 @@ KDB_CMD(vtop, .noun = "vtop", .verb = "", .usage = "tkN:ADDRESS", .schema = &vto
 }
 
 KDB_CMD(ptov, .noun = "ptov", .verb = "", .usage = "PHYS", .schema = &vtop_schema,
-        .summary = "all names of a physical page", .example = "ptov 0x100000", .argc_min = 1, .argc_max = 1)
+        .summary = "all names of a physical page", .example = "ptov 0x100000", .argc_min = 1,
+        .argc_max = 1)
 {
     uint32_t phys, lo;
     struct node *root;
@@ -536,7 +562,7 @@ KDB_CMD(ptov, .noun = "ptov", .verb = "", .usage = "PHYS", .schema = &vtop_schem
     return KDB_OK;
 }
 
-/* ---- mem shared --------------------------------------------------------------------------------------------- */
+/* ---- mem shared ------------------------------------------------------------------------------ */
 
 KDB_SCHEMA(shared_schema, "mem.shared",
     { "phys", K_HEX, 10, 0, "first physical address that both see" },
@@ -572,9 +598,11 @@ static bool shared_with(struct kdb *k, const struct node *n, const struct task *
 }
 
 KDB_CMD(mem_shared, .noun = "mem", .verb = "shared", .usage = "tkA tkB", .schema = &shared_schema,
-        .summary = "memory that two tasks both see", .example = "mem shared @ping @pong", .argc_min = 2, .argc_max = 2)
+        .summary = "memory that two tasks both see", .example = "mem shared @ping @pong",
+        .argc_min = 2, .argc_max = 2)
 {
-    const struct kobj *a = kdb_arg_object(k, 0, L4_TYPE_TASK), *b = a ? kdb_arg_object(k, 1, L4_TYPE_TASK) : NULL;
+    const struct kobj *a = kdb_arg_object(k, 0, L4_TYPE_TASK),
+                      *b = a ? kdb_arg_object(k, 1, L4_TYPE_TASK) : NULL;
     const struct task *task = (const struct task *)(const void *)a;
     const struct task *other = (const struct task *)(const void *)b;
 

@@ -70,10 +70,15 @@ static void name_args(char *to, unsigned size, const struct trace_record *r)
     else
         fmt_buffer(what, sizeof(what), space == L4_SPACE_MEM ? "phys/0x%x" : "port/0x%x",
                    space == L4_SPACE_MEM ? r->a : r->a >> L4_NAME_SHIFT);
-    kdb_rights_text(letters, space == L4_SPACE_CAP ? L4_TYPE_NONE : space == L4_SPACE_MEM ? L4_TYPE_MEMORY : L4_TYPE_IOPORT,
+    kdb_rights_text(letters,
+                    space == L4_SPACE_CAP       ? L4_TYPE_NONE
+                        : space == L4_SPACE_MEM ? L4_TYPE_MEMORY
+                                                : L4_TYPE_IOPORT,
                     r->c & 15u);
-    fmt_buffer(to, size, "obj=%s slot=%s%u/%s/0x%x size=%u rights=%s", what, task ? "tk" : "#", r->b, spaces[space],
-               space == L4_SPACE_MEM ? r->c & 0xfffff000u : r->c >> L4_NAME_SHIFT, r->c >> 4 & 63u, letters);
+    fmt_buffer(to, size, "obj=%s slot=%s%u/%s/0x%x size=%u rights=%s", what, task ? "tk" : "#",
+               r->b, spaces[space],
+               space == L4_SPACE_MEM ? r->c & 0xfffff000u : r->c >> L4_NAME_SHIFT, r->c >> 4 & 63u,
+               letters);
 }
 
 static void args_text(char *to, unsigned size, const struct trace_record *r)
@@ -96,10 +101,11 @@ static void args_text(char *to, unsigned size, const struct trace_record *r)
             id_text(text, sizeof(text), value[i]);
             used += fmt_buffer(to + used, size - used, "%s%s=%s", used ? " " : "", name, text);
         } else if (strcmp(name, "type") == 0) {
-            used += fmt_buffer(to + used, size - used, "%stype=%s", used ? " " : "", kdb_type_name(value[i]));
+            used += fmt_buffer(to + used, size - used, "%stype=%s", used ? " " : "",
+                               kdb_type_name(value[i]));
         } else {
-            used += fmt_buffer(to + used, size - used, value[i] < 10 ? "%s%s=%u" : "%s%s=0x%x", used ? " " : "", name,
-                               value[i]);
+            used += fmt_buffer(to + used, size - used, value[i] < 10 ? "%s%s=%u" : "%s%s=0x%x",
+                               used ? " " : "", name, value[i]);
         }
     }
 }
@@ -154,7 +160,8 @@ static bool concerns(const struct trace_record *r, uint32_t id)
     return false;
 }
 
-KDB_CMD(trace_ls, .noun = "trace", .verb = "ls", .usage = "[last=N] [event~map*] [thread=thN] [obj=ID]", .keys = "last,obj",
+KDB_CMD(trace_ls, .noun = "trace", .verb = "ls",
+        .usage = "[last=N] [event~map*] [thread=thN] [obj=ID]", .keys = "last,obj",
         .schema = &trace_schema, .summary = "the trace, oldest first", .example = "trace last=20")
 {
     uint32_t total = trace_total(), from = first_kept(), last = 0, id = 0;
@@ -226,20 +233,22 @@ static enum kdb_rc switch_events(struct kdb *k, bool on)
     return KDB_OK;
 }
 
-KDB_CMD(trace_on, .noun = "trace", .verb = "on", .usage = "EVENT... | all", .effect = KE_DBG, .summary = "record these events",
-        .example = "trace on ipc*", .argc_min = 1, .argc_max = KDB_ARGS)
+KDB_CMD(trace_on, .noun = "trace", .verb = "on", .usage = "EVENT... | all", .effect = KE_DBG,
+        .summary = "record these events", .example = "trace on ipc*", .argc_min = 1,
+        .argc_max = KDB_ARGS)
 {
     return switch_events(k, true);
 }
 
-KDB_CMD(trace_off, .noun = "trace", .verb = "off", .usage = "EVENT... | all", .effect = KE_DBG, .summary = "do not record them",
-        .example = "trace off sched*", .argc_min = 1, .argc_max = KDB_ARGS)
+KDB_CMD(trace_off, .noun = "trace", .verb = "off", .usage = "EVENT... | all", .effect = KE_DBG,
+        .summary = "do not record them", .example = "trace off sched*", .argc_min = 1,
+        .argc_max = KDB_ARGS)
 {
     return switch_events(k, false);
 }
 
-KDB_CMD(trace_mark, .noun = "trace", .verb = "mark", .usage = "[N]", .effect = KE_DBG, .summary = "write a record from here",
-        .example = "trace mark 7", .argc_max = 1)
+KDB_CMD(trace_mark, .noun = "trace", .verb = "mark", .usage = "[N]", .effect = KE_DBG,
+        .summary = "write a record from here", .example = "trace mark 7", .argc_max = 1)
 {
     uint32_t n = 0;
 
@@ -249,11 +258,11 @@ KDB_CMD(trace_mark, .noun = "trace", .verb = "mark", .usage = "[N]", .effect = K
     return KDB_OK;
 }
 
-/* ---- hist --------------------------------------------------------------------------------------------- */
+/* ---- hist ------------------------------------------------------------------------------------ */
 
 KDB_CMD(hist, .noun = "hist", .verb = "", .usage = "REF", .schema = &trace_schema,
-        .summary = "what the trace knows of an object or of a slot, full or empty", .example = "hist tk1/cap/0x1", .argc_min = 1,
-        .argc_max = 1)
+        .summary = "what the trace knows of an object or of a slot, full or empty",
+        .example = "hist tk1/cap/0x1", .argc_min = 1, .argc_max = 1)
 {
     uint32_t total = trace_total(), id = 0;
     struct kdb_slot slot = { 0 };
@@ -274,9 +283,10 @@ KDB_CMD(hist, .noun = "hist", .verb = "", .usage = "REF", .schema = &trace_schem
     for (uint32_t n = first_kept(); n < total && kdb_tick(k); n++) {
         if (!trace_get(n, &r))
             continue;
-        if (is_slot ? (r.event != TRACE_MAP && r.event != TRACE_UNMAP) || r.b != slot.task->obj.id ||
-                          (r.c & 0xfffff000u) != slot.name || (r.c >> 10 & 3u) != slot.space
-                    : !concerns(&r, id))
+        if (is_slot
+                ? (r.event != TRACE_MAP && r.event != TRACE_UNMAP) || r.b != slot.task->obj.id ||
+                    (r.c & 0xfffff000u) != slot.name || (r.c >> 10 & 3u) != slot.space
+                : !concerns(&r, id))
             continue;
         found++;
         if (trace_row(k, &r))
@@ -289,7 +299,7 @@ KDB_CMD(hist, .noun = "hist", .verb = "", .usage = "REF", .schema = &trace_schem
     return KDB_OK;
 }
 
-/* ---- when ------------------------------------------------------------------------------------------------ */
+/* ---- when ------------------------------------------------------------------------------------ */
 
 static bool is_event(const struct trace_record *r, const char *word)
 {
@@ -305,9 +315,12 @@ static bool is_event(const struct trace_record *r, const char *word)
     return r->event < ARRAY_SIZE(events) && kdb_glob(word, events[r->event].name, false);
 }
 
-KDB_CMD(when, .noun = "when", .verb = "", .usage = "ID EVENT   (created destroyed mapped unmapped faulted spent refilled, or event name)",
-        .schema = &trace_schema, .summary = "trace records of one kind of event for an object, dead ones by number",
-        .example = "when 16 destroyed", .argc_min = 2, .argc_max = 2)
+KDB_CMD(
+    when, .noun = "when", .verb = "",
+    .usage = "ID EVENT   (created destroyed mapped unmapped faulted spent refilled, or event name)",
+    .schema = &trace_schema,
+    .summary = "trace records of one kind of event for an object, dead ones by number",
+    .example = "when 16 destroyed", .argc_min = 2, .argc_max = 2)
 {
     uint32_t total = trace_total(), id;
     unsigned found = 0;
@@ -326,5 +339,7 @@ KDB_CMD(when, .noun = "when", .verb = "", .usage = "ID EVENT   (created destroye
             if (trace_row(k, &r))
                 break;
         }
-    return found ? KDB_OK : kdb_fail(k, KDB_NOENT, "no such record%s", first_kept() ? "; older ones were overwritten" : "");
+    return found ? KDB_OK
+                 : kdb_fail(k, KDB_NOENT, "no such record%s",
+                            first_kept() ? "; older ones were overwritten" : "");
 }

@@ -59,8 +59,8 @@ static const struct kobj *endpoint_of(const struct thread *t)
 }
 
 /* Call fn for every thread that could meet t at its endpoint; each task once per capability. */
-static void each_waker(struct kdb *k, const struct thread *t, void (*fn)(struct kdb *, const struct thread *, void *),
-                       void *arg)
+static void each_waker(struct kdb *k, const struct thread *t,
+                       void (*fn)(struct kdb *, const struct thread *, void *), void *arg)
 {
     const struct kobj *ep = endpoint_of(t);
     uint32_t need = t->state == THREAD_SEND ? L4_R : L4_W;
@@ -160,7 +160,7 @@ static enum verdict judge(struct kdb *k, const struct thread *t, unsigned *end)
     return any_free ? MOVES : STUCK;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 struct waker_list { unsigned n; const struct thread *first; };
 
@@ -206,7 +206,8 @@ static void ready_verdict(char *to, unsigned size, const struct thread *t, const
         fmt_buffer(to, size, "runs next");
 }
 
-static void block_verdict(char *to, unsigned size, const struct thread *t, enum verdict v, bool has_waker)
+static void block_verdict(char *to, unsigned size, const struct thread *t, enum verdict v,
+                          bool has_waker)
 {
     if (deadline_is_set(&t->timeout))
         fmt_buffer(to, size, "ends with its timeout");
@@ -232,10 +233,14 @@ static bool why_row(struct kdb *k, const struct thread *t, enum verdict v)
     uint64_t now = kdb_now();
 
     if (blocked(t))
-        fmt_buffer(does, sizeof(does), "%s%s", kdb_sound(t->ipc, sizeof(*t->ipc)) && t->ipc->kind < ARRAY_SIZE(kinds)
-                   ? kinds[t->ipc->kind] : "!", t->state == THREAD_SEND ? "send" : "recv");
+        fmt_buffer(does, sizeof(does), "%s%s",
+                   kdb_sound(t->ipc, sizeof(*t->ipc)) && t->ipc->kind < ARRAY_SIZE(kinds)
+                       ? kinds[t->ipc->kind]
+                       : "!",
+                   t->state == THREAD_SEND ? "send" : "recv");
     else
-        fmt_buffer(does, sizeof(does), "%s", t->state < THREAD_STATE_COUNT ? thread_state_name(t->state) : "!");
+        fmt_buffer(does, sizeof(does), "%s",
+                   t->state < THREAD_STATE_COUNT ? thread_state_name(t->state) : "!");
     if (t->state == THREAD_READY)
         ready_verdict(verdict, sizeof(verdict), t, &on);
     else if (t->state == THREAD_HALTED)
@@ -286,13 +291,14 @@ static void cycle_note(struct kdb *k, enum verdict v, unsigned end)
     kdb_out_line(k);
 }
 
-KDB_CMD(why_all, .noun = "why", .verb = "ls", .usage = "[-a]", .schema = &why_schema, .summary = "every thread that does not run, and why",
-        .example = "why -a")
+KDB_CMD(why_all, .noun = "why", .verb = "ls", .usage = "[-a]", .schema = &why_schema,
+        .summary = "every thread that does not run, and why", .example = "why -a")
 {
     bool bad = false;
     unsigned end;
 
-    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_THREAD); o; o = kdb_next_object(k, o, L4_TYPE_THREAD)) {
+    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_THREAD); o;
+         o = kdb_next_object(k, o, L4_TYPE_THREAD)) {
         const struct thread *t = (const struct thread *)(const void *)o;
         enum verdict v;
 
@@ -307,7 +313,8 @@ KDB_CMD(why_all, .noun = "why", .verb = "ls", .usage = "[-a]", .schema = &why_sc
 }
 
 KDB_CMD(why_show, .noun = "why", .verb = "show", .usage = "thN", .schema = &why_schema,
-        .summary = "the chain of what a thread waits for; rc 1 for a deadlock", .example = "why th34", .argc_min = 1, .argc_max = 1)
+        .summary = "the chain of what a thread waits for; rc 1 for a deadlock",
+        .example = "why th34", .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_THREAD);
     enum verdict v;
@@ -324,13 +331,14 @@ KDB_CMD(why_show, .noun = "why", .verb = "show", .usage = "thN", .schema = &why_
     return v == MOVES ? KDB_OK : KDB_FALSE;
 }
 
-KDB_CMD(why_cycles, .noun = "why", .verb = "cycles", .usage = "", .schema = &why_schema, .summary = "threads in a deadlock; rc 1 if there are any",
-        .example = "why cycles")
+KDB_CMD(why_cycles, .noun = "why", .verb = "cycles", .usage = "", .schema = &why_schema,
+        .summary = "threads in a deadlock; rc 1 if there are any", .example = "why cycles")
 {
     bool found = false;
     unsigned end;
 
-    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_THREAD); o; o = kdb_next_object(k, o, L4_TYPE_THREAD)) {
+    for (struct kobj *o = kdb_next_object(k, NULL, L4_TYPE_THREAD); o;
+         o = kdb_next_object(k, o, L4_TYPE_THREAD)) {
         const struct thread *t = (const struct thread *)(const void *)o;
 
         enum verdict v;

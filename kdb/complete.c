@@ -102,7 +102,8 @@ static bool word_at(const char *from, const char *end, unsigned n, char *to, uns
     return false;
 }
 
-void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, const char *word), void *arg)
+void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, const char *word),
+                   void *arg)
 {
     const char *start = line, *end = line + cursor, *word = end;
     struct request r = { NULL, 0, found, arg };
@@ -117,7 +118,9 @@ void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, c
     r.typed = word;
     r.length = (unsigned)(end - word);
     if (start != line) {
-        static const char *const stage[] = { "head", "tail", "wc", "count by", "grep", "sum", "uniq" };
+        static const char *const stage[] = {
+            "head", "tail", "wc", "count by", "grep", "sum", "uniq"
+        };
 
         for (unsigned i = 0; i < ARRAY_SIZE(stage); i++)
             offer(&r, stage[i]);
@@ -135,7 +138,8 @@ void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, c
         for (unsigned i = 0; i < LINKSET_COUNT(kdb_cmds); i++) {
             const struct kdb_cmd *d = LINKSET_GET(kdb_cmds, i);
 
-            if ((strcmp(d->noun, noun) == 0 || (d->alias && strcmp(d->alias, noun) == 0)) && d->verb[0])
+            if ((strcmp(d->noun, noun) == 0 || (d->alias && strcmp(d->alias, noun) == 0)) &&
+                d->verb[0])
                 offer(&r, d->verb);
         }
     }

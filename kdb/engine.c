@@ -31,7 +31,7 @@ struct kdb_session kdb_session;
 uint32_t kdb_last_ids[10];
 unsigned kdb_last_count;
 
-/* ---- may it run here? ------------------------------------------------------------------------------------ */
+/* ---- may it run here? ------------------------------------------------------------------------ */
 
 /* Doors for each effect class; machine and hwread need `set unsafe on` besides. */
 static const uint8_t doors[] = {
@@ -53,15 +53,16 @@ static enum kdb_rc may_run(struct kdb *k)
         return kdb_fail(k, KDB_PERM, "%s is of class %s, which this door does not allow", c->noun,
                         effect_names[c->effect]);
     if (debug_level < DEBUG_RW && (c->effect == KE_HWREAD || c->effect == KE_MACHINE))
-        return kdb_fail(k, KDB_PERM, "%s is of class %s; the boot option debug= allows reading only",
-                        c->noun, effect_names[c->effect]);
+        return kdb_fail(k, KDB_PERM,
+                        "%s is of class %s; the boot option debug= allows reading only", c->noun,
+                        effect_names[c->effect]);
     if ((c->effect == KE_MACHINE || c->effect == KE_HWREAD) && !kdb_session.unsafe)
         return kdb_fail(k, KDB_PERM, "%s is of class %s; allow it with: set unsafe on", c->noun,
                         effect_names[c->effect]);
     return KDB_OK;
 }
 
-/* ---- bounds ------------------------------------------------------------------------------------------------ */
+/* ---- bounds ---------------------------------------------------------------------------------- */
 
 bool kdb_tick(struct kdb *k)
 {
@@ -133,7 +134,7 @@ const struct node *kdb_next_node(struct kdb *k, const struct node *root, const s
     return next == root ? NULL : mapdb_next(root, n);
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void run_guarded(void *arg)
 {
@@ -158,8 +159,25 @@ static void run_command(struct kdb *k)
         return;
     k->rc = KDB_OK;
     symbol = sym_find(ip, &offset);
-    kdb_fail(k, KDB_NESTED, "fault in %s %s at 0x%08x %s+0x%x, address 0x%08x", k->cmd->noun, k->cmd->verb,
-             ip, symbol ? symbol : "?", offset, address);
+    kdb_fail(k, KDB_NESTED, "fault in %s %s at 0x%08x %s+0x%x, address 0x%08x", k->cmd->noun,
+             k->cmd->verb, ip, symbol ? symbol : "?", offset, address);
+}
+
+static void parse_guarded(void *arg)
+{
+    kdb_parse(arg);
+}
+
+/* Names and ids are looked up while parsing: that may meet damage, too. */
+static void parse(struct kdb *k)
+{
+    uint32_t ip = 0, address = 0;
+
+    if (debug_guard(parse_guarded, k, &ip, &address))
+        return;
+    k->cmd = NULL;
+    k->rc = KDB_OK;
+    kdb_fail(k, KDB_NESTED, "fault while reading the line, at 0x%08x, address 0x%08x", ip, address);
 }
 
 static bool is_sync(const char *line)
@@ -178,11 +196,8 @@ static void answer_sync(struct kdb *k, const char *nonce)
 
 static void begin(struct kdb *k, unsigned door, void (*sink)(void *, char), void *arg)
 {
-    unsigned my_depth = k->depth;
-
     /* The big buffers need no clearing; what must start at nothing is cleared field by field. */
     k->door = door;
-    k->depth = my_depth;
     k->sink = sink;
     k->arg = arg;
     k->framed = false;
@@ -204,7 +219,9 @@ static void begin(struct kdb *k, unsigned door, void (*sink)(void *, char), void
     k->rc = KDB_OK;
     k->stop = k->more = k->mute = false;
     k->rows = k->bad = k->emitted = 0;
-    k->budget = kdb_session.budget ? kdb_session.budget : door & DOORS_AT_LINE ? BUDGET_PROMPT : BUDGET_OTHER;
+    k->budget = kdb_session.budget ? kdb_session.budget
+        : door & DOORS_AT_LINE     ? BUDGET_PROMPT
+                                   : BUDGET_OTHER;
     k->header_of = NULL;
     k->out_used = 0;
     k->crc = 0xffff;
@@ -214,17 +231,18 @@ static void frame_end(struct kdb *k, uint64_t started)
 {
     uint64_t us = clock_to_us(arch_clock_raw() - started);
 
-    kdb_raw(k, "#E %u rc=%u rows=%u more=%u bad=%u us=%u crc=%04x\n", k->number, (unsigned)k->rc, k->rows,
-            k->more ? 1u : 0u, k->bad, us > 0xffffffffu ? 0xffffffffu : (uint32_t)us, (unsigned)k->crc);
+    kdb_raw(k, "#E %u rc=%u rows=%u more=%u bad=%u us=%u crc=%04x\n", k->number, (unsigned)k->rc,
+            k->rows, k->more ? 1u : 0u, k->bad, us > 0xffffffffu ? 0xffffffffu : (uint32_t)us,
+            (unsigned)k->crc);
 }
 
-/* `expect` keeps its argument whole: -o json inside quotes is its own business.  Nothing to do here. */
 static void frame_begin(struct kdb *k)
 {
     if (!k->cmd)
         kdb_raw(k, "#B %u ? v1\n", k->number);
     else
-        kdb_raw(k, "#B %u %s%s%s v1\n", k->number, k->cmd->noun, *k->cmd->verb ? "." : "", k->cmd->verb);
+        kdb_raw(k, "#B %u %s%s%s v1\n", k->number, k->cmd->noun, *k->cmd->verb ? "." : "",
+                k->cmd->verb);
 }
 
 /*
@@ -251,7 +269,7 @@ static void parse_framed(struct kdb *k)
     errors.used = 0;
     k->sink = collect;
     k->arg = &errors;
-    kdb_parse(k);
+    parse(k);
     crc = k->crc;
     k->sink = sink;
     k->arg = arg;
@@ -281,7 +299,8 @@ static void context_put(struct kdb *k)
     depth = k->depth;
 }
 
-int kdb_run_line(const char *line, unsigned door, void (*sink)(void *, char), void *arg, uint32_t frame)
+int kdb_run_line(const char *line, unsigned door, void (*sink)(void *, char), void *arg,
+                 uint32_t frame)
 {
     struct kdb *k = context_get(line, (unsigned)strlen(line));
     uint64_t started = arch_clock_raw();
@@ -311,7 +330,7 @@ int kdb_run_line(const char *line, unsigned door, void (*sink)(void *, char), vo
     return rc;
 }
 
-/* ---- lines inside lines ----------------------------------------------------------------------------------------- */
+/* ---- lines inside lines ---------------------------------------------------------------------- */
 
 static void sub_sink(void *arg, char c)
 {
@@ -333,7 +352,7 @@ enum kdb_rc kdb_sub(struct kdb *k, const char *line)
     begin(inner, k->door, sub_sink, k);
     inner->format = k->format;
     inner->budget = k->budget;
-    kdb_parse(inner);
+    parse(inner);
     if (inner->cmd && inner->rc == KDB_OK)
         run_command(inner);
     k->rows += inner->rows;
@@ -377,7 +396,7 @@ enum kdb_rc kdb_capture(struct kdb *k, const char *line, char *to, unsigned size
     begin(inner, k->door, capture_sink, &capture);
     inner->format = KDB_AS_TSV;
     inner->budget = k->budget;
-    kdb_parse(inner);
+    parse(inner);
     if (inner->rc != KDB_OK)
         capture.first = false;
     if (inner->cmd && inner->rc == KDB_OK)
@@ -391,7 +410,7 @@ enum kdb_rc kdb_capture(struct kdb *k, const char *line, char *to, unsigned size
     return rc;
 }
 
-/* ---- the public door ------------------------------------------------------------------------------------------------ */
+/* ---- the public door ------------------------------------------------------------------------- */
 
 int kdb_exec(const char *line, unsigned door, void (*sink)(void *arg, char c), void *arg)
 {

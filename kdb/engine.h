@@ -22,7 +22,7 @@
 #include "kernel/task.h"
 #include "kernel/thread.h"
 
-/* ---- schema --------------------------------------------------------------------------------- */
+/* ---- schema ---------------------------------------------------------------------------------- */
 
 /* What a column holds.  JSON: numbers for NUM and US, true/false for BOOL, arrays for LIST, else strings. */
 #define KDB_KIND_LIST(X)                          \
@@ -59,7 +59,7 @@ struct kdb_schema { const char *name; const struct kdb_col *col; unsigned count;
 
 extern const struct kdb_schema kdb_pairs; /* field, value: what `show` verbs emit */
 
-/* ---- commands ------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 enum kdb_effect { KE_PURE, KE_DBG, KE_HWREAD, KE_MACHINE, KE_RESUME };
 
@@ -87,7 +87,7 @@ LINKSET_DECLARE(kdb_cmds);
     LINKSET_ADD(kdb_cmds, command_##symbol);                           \
     static enum kdb_rc cmd_##symbol(struct kdb *k)
 
-/* ---- rows ----------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 #define KDB_COLS 18u
 #define KDB_ROW_TEXT 344u
@@ -115,7 +115,8 @@ void kdb_put_format(struct kdb *k, const char *format, ...) PRINTF(2, 3);
 void kdb_put_object(struct kdb *k, const struct kobj *o); /* ID; NULL: none; checks the pointer */
 void kdb_put_name(struct kdb *k, uint32_t id);
 void kdb_put_rights(struct kdb *k, uint32_t type, uint32_t rights);
-void kdb_put_slot(struct kdb *k, const struct node *n);   /* where the node is; NULL or nowhere: none */
+void kdb_put_slot(struct kdb *k,
+                  const struct node *n); /* where the node is; NULL or nowhere: none */
 void kdb_put_null(struct kdb *k);
 void kdb_put_bad(struct kdb *k, const char *format, ...) PRINTF(2, 3); /* shown with '!', counted */
 bool kdb_row_end(struct kdb *k);
@@ -133,7 +134,7 @@ void kdb_note(struct kdb *k, const char *format, ...) PRINTF(2, 3);
 /* The line fails: message in every format.  Returns rc, for `return kdb_fail(...)`. */
 enum kdb_rc kdb_fail(struct kdb *k, enum kdb_rc rc, const char *format, ...) PRINTF(3, 4);
 
-/* ---- bounds, memory --------------------------------------------------------------------------- */
+/* ---- bounds, memory -------------------------------------------------------------------------- */
 
 /* Every step of every walk.  False: stop now (budget, ^C); the engine reports why. */
 bool kdb_tick(struct kdb *k);
@@ -149,7 +150,7 @@ struct kobj *kdb_next_object(struct kdb *k, const struct kobj *o, unsigned type)
  */
 const struct node *kdb_next_node(struct kdb *k, const struct node *root, const struct node *n);
 
-/* ---- arguments -------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 #define KDB_ARGS 12u
 #define KDB_KEYS 6u
@@ -157,7 +158,8 @@ const struct node *kdb_next_node(struct kdb *k, const struct node *root, const s
 bool kdb_number(const char *text, uint32_t *value);
 /* Value of key=; NULL if absent.  kdb_flag('n'): -n was given. */
 const char *kdb_key(const struct kdb *k, const char *name);
-bool kdb_key_number(struct kdb *k, const char *name, uint32_t *value); /* false: present and bad (failed) */
+bool kdb_key_number(struct kdb *k, const char *name,
+                    uint32_t *value); /* false: present and bad (failed) */
 bool kdb_flag(const struct kdb *k, char letter);
 
 /* These report failure themselves (k->rc) and return NULL or false. */
@@ -188,11 +190,19 @@ void kdb_object_text(char *to, unsigned size, const struct kobj *o); /* "th24", 
 /* What the node stands for: "ep16", "phys/0x1000", "port/0x60". */
 void kdb_what_text(char *to, unsigned size, const struct node *n);
 
-/* ---- the engine's state ------------------------------------------------------------------------- */
+/* ---- the engine's state ---------------------------------------------------------------------- */
 
 enum kdb_format { KDB_AS_TEXT, KDB_AS_JSON, KDB_AS_TSV, KDB_AS_DOT };
 enum kdb_op { OP_NONE, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_LIKE, OP_HAS };
-enum kdb_stage_kind { STAGE_HEAD, STAGE_TAIL, STAGE_WC, STAGE_COUNT, STAGE_GREP, STAGE_SUM, STAGE_UNIQ };
+enum kdb_stage_kind {
+    STAGE_HEAD,
+    STAGE_TAIL,
+    STAGE_WC,
+    STAGE_COUNT,
+    STAGE_GREP,
+    STAGE_SUM,
+    STAGE_UNIQ
+};
 
 struct kdb_filter { uint8_t col, op; const char *value; uint32_t number; bool numeric; };
 struct kdb_stage {
@@ -251,7 +261,7 @@ struct kdb {
     uint16_t crc;
 };
 
-/* ---- inside the engine ---------------------------------------------------------------------------- */
+/* ---- inside the engine ----------------------------------------------------------------------- */
 
 /* parse.c: cut k->line, find the command, fill in the options. */
 enum kdb_rc kdb_parse(struct kdb *k);
@@ -273,10 +283,12 @@ void kdb_out(struct kdb *k, const char *format, ...) PRINTF(2, 3);
 void kdb_out_text(struct kdb *k, const char *text);
 void kdb_out_json(struct kdb *k, const char *text);
 void kdb_out_line(struct kdb *k);  /* end of line */
-void kdb_raw(struct kdb *k, const char *format, ...) PRINTF(2, 3); /* frame lines: no CRC, no escape */
+void kdb_raw(struct kdb *k, const char *format, ...)
+    PRINTF(2, 3); /* frame lines: no CRC, no escape */
 
 /* engine.c */
-int kdb_run_line(const char *line, unsigned door, void (*sink)(void *, char), void *arg, uint32_t frame);
+int kdb_run_line(const char *line, unsigned door, void (*sink)(void *, char), void *arg,
+                 uint32_t frame);
 /* Run a line inside the running command: same format, its rows go into this answer. */
 enum kdb_rc kdb_sub(struct kdb *k, const char *line);
 /* The same, but the cells of the rows come back as text: "a b,c d". */
@@ -285,7 +297,7 @@ enum kdb_rc kdb_capture(struct kdb *k, const char *line, char *to, unsigned size
 extern uint32_t kdb_last_ids[10];  /* $0..$9 */
 extern unsigned kdb_last_count;
 
-/* ---- session: what `set`, `proto`, `go` and the prompt share ------------------------------------------ */
+/* ---- session: what `set`, `proto`, `go` and the prompt share --------------------------------- */
 
 struct kdb_session {
     bool unsafe;           /* machine class allowed */
@@ -307,7 +319,7 @@ extern struct debug_stop *kdb_stop;  /* why the prompt is open; NULL outside it 
 struct thread *kdb_context(void);    /* the context thread or NULL */
 
 /* prompt.c */
-uint64_t kdb_now(void);              /* the clock; at the prompt as it stood when the machine stopped */
+uint64_t kdb_now(void); /* the clock; at the prompt as it stood when the machine stopped */
 bool kdb_poll_intr(void);            /* looks at the line, keeps what is not ^C */
 
 #endif

@@ -14,7 +14,8 @@ enum line_result { LINE_OK, LINE_TOO_LONG, LINE_CANCELLED };
 enum line_result line_read(const char *prompt, char *to, unsigned size, bool edit);
 
 /* complete.c: words that may stand at the cursor.  Calls found() for each; bounded. */
-void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, const char *word), void *arg);
+void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, const char *word),
+                   void *arg);
 
 int kdb_getc(void);   /* waits */
 void kdb_putc(char c); /* LF becomes CR LF */

@@ -14,7 +14,7 @@
 #include "kernel/debug/debug.h"
 #include "kernel/lib/string.h"
 
-/* ---- small tools ------------------------------------------------------------------------------ */
+/* ---- small tools ----------------------------------------------------------------------------- */
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -127,7 +127,8 @@ static bool in_list(const char *list, const char *name, unsigned length)
 int kdb_find_col(const struct kdb_schema *schema, const char *name, unsigned length)
 {
     for (unsigned i = 0; schema && i < schema->count; i++)
-        if (strlen(schema->col[i].name) == length && strncmp(schema->col[i].name, name, length) == 0)
+        if (strlen(schema->col[i].name) == length &&
+            strncmp(schema->col[i].name, name, length) == 0)
             return (int)i;
     return -1;
 }
@@ -144,7 +145,7 @@ const struct kdb_cmd *kdb_find_command(const char *noun, const char *verb)
     return NULL;
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 #define TOKENS 20u
 
@@ -236,7 +237,7 @@ static enum kdb_op find_op(const char *text, unsigned *at, unsigned *length)
     return OP_NONE;
 }
 
-/* ---- options ------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static bool set_format(struct kdb *k, const char *name)
 {
@@ -360,7 +361,8 @@ static bool flag_token(struct kdb *k, const char *text)
         else if (*s == 'a')
             k->all = true;
         else if (*s < 'a' || *s > 'z' || !k->cmd->flags || !strchr(k->cmd->flags, *s)) {
-            kdb_fail(k, KDB_USAGE, "%s has no flag -%c; see help %s", k->cmd->noun, *s, k->cmd->noun);
+            kdb_fail(k, KDB_USAGE, "%s has no flag -%c; see help %s", k->cmd->noun, *s,
+                     k->cmd->noun);
             return false;
         }
         if (*s >= 'a' && *s <= 'z')
@@ -392,7 +394,9 @@ static unsigned choose(struct kdb *k, struct token *token, unsigned count)
     for (unsigned i = 1; i < count; i++) {
         unsigned at, length;
 
-        if (token[i].quoted || (!is_flag(token[i].text) && (find_op(token[i].text, &at, &length) == OP_NONE || at == 0)))
+        if (token[i].quoted ||
+            (!is_flag(token[i].text) &&
+             (find_op(token[i].text, &at, &length) == OP_NONE || at == 0)))
             argument = true;
         if (strcmp(token[i].text, "-o") == 0)
             i++;
@@ -444,11 +448,11 @@ static void parse_command(struct kdb *k, char *text)
         }
     }
     if (k->rc == KDB_OK && (k->argc < k->cmd->argc_min || k->argc > k->cmd->argc_max))
-        kdb_fail(k, KDB_USAGE, "usage: %s%s%s %s", k->cmd->noun, *k->cmd->verb ? " " : "", k->cmd->verb,
-                 k->cmd->usage);
+        kdb_fail(k, KDB_USAGE, "usage: %s%s%s %s", k->cmd->noun, *k->cmd->verb ? " " : "",
+                 k->cmd->verb, k->cmd->usage);
 }
 
-/* ---- row stages ------------------------------------------------------------------------------------ */
+/* ---- row stages ------------------------------------------------------------------------------ */
 
 static const struct { const char *name; uint8_t kind, words; } stages[] = {
     { "head", STAGE_HEAD, 1 }, { "tail", STAGE_TAIL, 1 },   { "wc", STAGE_WC, 0 },
@@ -515,7 +519,8 @@ static const struct kdb_schema *parse_stage(struct kdb *k, char *text, const str
     while (kind < ARRAY_SIZE(stages) && count && strcmp(stages[kind].name, token[0].text) != 0)
         kind++;
     if (!count || kind == ARRAY_SIZE(stages)) {
-        kdb_fail(k, KDB_USAGE, "behind '|': head N, tail N, wc, count by F, grep [-iv] PAT, sum F, uniq F");
+        kdb_fail(k, KDB_USAGE,
+                 "behind '|': head N, tail N, wc, count by F, grep [-iv] PAT, sum F, uniq F");
         return in;
     }
     st->kind = stages[kind].kind;
@@ -568,7 +573,7 @@ enum kdb_rc kdb_parse(struct kdb *k)
     return k->rc;
 }
 
-/* ---- what commands ask for ---------------------------------------------------------------------------- */
+/* ---- what commands ask for ------------------------------------------------------------------- */
 
 const char *kdb_key(const struct kdb *k, const char *name)
 {
@@ -615,7 +620,8 @@ static struct kobj *named_object(struct kdb *k, const char *name, unsigned type)
         }
     }
     if (matches > 1)
-        kdb_fail(k, KDB_BADARG, "@%s is the name of %u objects; see obj name=%s", name, matches, name);
+        kdb_fail(k, KDB_BADARG, "@%s is the name of %u objects; see obj name=%s", name, matches,
+                 name);
     else if (!found)
         kdb_fail(k, KDB_NOENT, "nothing is called @%s", name);
     return matches == 1 ? found : NULL;
@@ -655,8 +661,8 @@ struct kobj *kdb_find_object(struct kdb *k, const char *text, unsigned type)
         return NULL;
     }
     if ((said && said != o->type) || (type && type != o->type)) {
-        kdb_fail(k, KDB_BADARG, "object %u is %s%u, a %s", id, kobj_prefix((enum l4_type)o->type), id,
-                 kdb_type_name(o->type));
+        kdb_fail(k, KDB_BADARG, "object %u is %s%u, a %s", id, kobj_prefix((enum l4_type)o->type),
+                 id, kdb_type_name(o->type));
         return NULL;
     }
     return o;
@@ -704,7 +710,8 @@ bool kdb_arg_slot(struct kdb *k, unsigned arg, struct kdb_slot *slot)
             slot->name = s == L4_SPACE_MEM ? value & 0xfffff000u : value << L4_NAME_SHIFT;
             return true;
         }
-    kdb_fail(k, KDB_BADARG, "'%s' is no slot: tk5/cap/0x10, tk5/mem/0x400000 or tk5/io/0x60", k->argv[arg]);
+    kdb_fail(k, KDB_BADARG, "'%s' is no slot: tk5/cap/0x10, tk5/mem/0x400000 or tk5/io/0x60",
+             k->argv[arg]);
     return false;
 }
 
@@ -740,6 +747,7 @@ bool kdb_arg_address(struct kdb *k, unsigned arg, const struct task **task, uint
     }
     if (!plus && sym_value(text, address))
         return true;
-    kdb_fail(k, KDB_BADARG, "'%s' is no address: 0x.., symbol, symbol+n, =th24, tk5:0x..", k->argv[arg]);
+    kdb_fail(k, KDB_BADARG, "'%s' is no address: 0x.., symbol, symbol+n, =th24, tk5:0x..",
+             k->argv[arg]);
     return false;
 }

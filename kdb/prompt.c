@@ -31,7 +31,7 @@ static const char *const reasons[] = {
     [DEBUG_DOUBLE_FAULT] = "double-fault", [DEBUG_TRAP] = "trap", [DEBUG_NO_HANDLER] = "no-handler",
 };
 
-/* ---- the line ------------------------------------------------------------------------------------------- */
+/* ---- the line -------------------------------------------------------------------------------- */
 
 static void take_input(void)
 {
@@ -102,7 +102,7 @@ static void print(const char *format, ...)
     kdb_puts(text);
 }
 
-/* ---- context ---------------------------------------------------------------------------------------------- */
+/* ---- context --------------------------------------------------------------------------------- */
 
 struct thread *kdb_context(void)
 {
@@ -125,10 +125,11 @@ static const char *reason_name(unsigned reason)
     return reason < ARRAY_SIZE(reasons) ? reasons[reason] : "?";
 }
 
-/* ---- entry ------------------------------------------------------------------------------------------------- */
+/* ---- entry ----------------------------------------------------------------------------------- */
 
-static void entry_frame(const struct debug_stop *stop)
+static void entry_frame(void *arg)
 {
+    const struct debug_stop *stop = arg;
     char line[160], thread[16];
     const struct thread *t = thread_current();
     uint16_t crc = 0xffff;
@@ -137,8 +138,10 @@ static void entry_frame(const struct debug_stop *stop)
         fmt_buffer(thread, sizeof(thread), "\"th%u\"", t->obj.id);
     else
         fmt_buffer(thread, sizeof(thread), "null");
-    fmt_buffer(line, sizeof(line), "{\"why\":\"%s\",\"cpu\":%u,\"thread\":%s,\"pc\":\"0x%08x\",\"user\":%s}\r\n",
-               reason_name(stop->reason), this_cpu()->number, thread, stop->regs ? stop->regs->eip : 0u,
+    fmt_buffer(line, sizeof(line),
+               "{\"why\":\"%s\",\"cpu\":%u,\"thread\":%s,\"pc\":\"0x%08x\",\"user\":%s}\r\n",
+               reason_name(stop->reason), this_cpu()->number, thread,
+               stop->regs ? stop->regs->eip : 0u,
                stop->regs && stop->regs->user ? "true" : "false");
     for (const char *s = line; *s; s++)
         crc = kdb_crc(crc, *s);
@@ -149,8 +152,9 @@ static void entry_frame(const struct debug_stop *stop)
     print("#E 0 rc=0 rows=1 more=0 bad=0 us=0 crc=%04x\n", (unsigned)crc);
 }
 
-static void entry_text(const struct debug_stop *stop)
+static void entry_text(void *arg)
 {
+    const struct debug_stop *stop = arg;
     uint32_t offset = 0, pc = stop->regs ? stop->regs->eip : 0;
     const char *symbol = pc ? sym_find(pc, &offset) : NULL;
     const struct thread *t = thread_current();
@@ -168,16 +172,25 @@ static void entry_text(const struct debug_stop *stop)
         print("-- help lists the commands, go continues, gdb hands over to GDB\n");
 }
 
-static void prompt_text(char *to, unsigned size)
+#define PROMPT 24u
+
+static void context_prompt(void *arg)
 {
     const struct thread *t = kdb_context();
+    char *to = arg;
 
-    if (kdb_session.test)
-        fmt_buffer(to, size, "kdb:%u> ", kdb_session.commands);
-    else if (t)
-        fmt_buffer(to, size, "kdb[%u th%u]> ", this_cpu()->number, t->obj.id);
+    if (t)
+        fmt_buffer(to, PROMPT, "kdb[%u th%u]> ", this_cpu()->number, t->obj.id);
     else
-        fmt_buffer(to, size, "kdb[%u -]> ", this_cpu()->number);
+        fmt_buffer(to, PROMPT, "kdb[%u -]> ", this_cpu()->number);
+}
+
+static void prompt_text(char to[PROMPT])
+{
+    if (kdb_session.test)
+        fmt_buffer(to, PROMPT, "kdb:%u> ", kdb_session.commands);
+    else if (!debug_guard(context_prompt, to, NULL, NULL))
+        fmt_buffer(to, PROMPT, "kdb[?]> ");
 }
 
 /* A line that was too long has an answer too, so that a driver stays in step. */
@@ -213,21 +226,20 @@ static bool is_sync(const char *line)
 static enum debug_resume run(struct debug_stop *stop)
 {
     static char line[KDB_LINE];
-    char prompt[24];
+    char prompt[PROMPT];
 
     stopped_at = clock_now();
     kdb_stop = stop;
     kdb_session.resume = false;
     kdb_session.thread = 0;
-    if (kdb_session.test)
-        entry_frame(stop);
-    else
-        entry_text(stop);
+    /* The current thread may be what is broken. */
+    if (!debug_guard(kdb_session.test ? entry_frame : entry_text, stop, NULL, NULL))
+        kdb_puts("\n-- kdb: the current thread cannot be read\n");
     entries++;
     while (!kdb_session.resume) {
         if (kdb_session.commands == 0)
             kdb_session.commands = 1;
-        prompt_text(prompt, sizeof(prompt));
+        prompt_text(prompt);
         switch (line_read(prompt, line, sizeof(line), !kdb_session.test)) {
         case LINE_TOO_LONG:
             too_long();
@@ -242,7 +254,8 @@ static enum debug_resume run(struct debug_stop *stop)
         lines_out = 0;
         if (!line[0])
             continue;
-        kdb_session.last_rc = kdb_run_line(line, door(stop), serial_sink, NULL, kdb_session.commands);
+        kdb_session.last_rc =
+            kdb_run_line(line, door(stop), serial_sink, NULL, kdb_session.commands);
         if (!kdb_session.test && kdb_session.last_rc > KDB_FALSE)
             print("rc=%u\n", (unsigned)kdb_session.last_rc);
         if (!is_sync(line))

@@ -13,7 +13,7 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
 
-/* ---- lines ------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 uint16_t kdb_crc(uint16_t crc, char c)
 {
@@ -129,7 +129,7 @@ enum kdb_rc kdb_fail(struct kdb *k, enum kdb_rc rc, const char *format, ...)
     return rc;
 }
 
-/* ---- which columns --------------------------------------------------------------------------------------- */
+/* ---- which columns --------------------------------------------------------------------------- */
 
 static bool shown(const struct kdb *k, const struct kdb_schema *s, unsigned position, unsigned *col)
 {
@@ -161,7 +161,7 @@ static void pad(struct kdb *k, unsigned from, unsigned width)
         out_char(k, ' ');
 }
 
-/* ---- text -------------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void text_cells(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row)
 {
@@ -199,7 +199,7 @@ static void render_text(struct kdb *k, const struct kdb_schema *s, const struct 
     text_cells(k, s, row);
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 void kdb_out_json(struct kdb *k, const char *text)
 {
@@ -234,13 +234,17 @@ static void json_list(struct kdb *k, const char *text)
     out_char(k, ']');
 }
 
-static void json_value(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row, unsigned col)
+static void json_value(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row,
+                       unsigned col)
 {
     char cell[KDB_ROW_TEXT + 2];
     const struct kdb_field *f = &row->field[col];
 
     if (col >= row->count || f->state != FIELD_GOOD) {
-        kdb_out_text(k, s->col[col].kind == K_LIST && col < row->count && f->state == FIELD_NULL ? "[]" : "null");
+        kdb_out_text(k,
+                     s->col[col].kind == K_LIST && col < row->count && f->state == FIELD_NULL
+                         ? "[]"
+                         : "null");
         return;
     }
     switch ((enum kdb_kind)s->col[col].kind) {
@@ -288,7 +292,7 @@ static void render_json(struct kdb *k, const struct kdb_schema *s, const struct 
     kdb_out_line(k);
 }
 
-/* ---- TSV and DOT ------------------------------------------------------------------------------------------------ */
+/* ---- TSV and DOT ----------------------------------------------------------------------------- */
 
 static void tsv_cells(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row)
 {
@@ -317,7 +321,8 @@ static void tsv_cells(struct kdb *k, const struct kdb_schema *s, const struct kd
     k->out_used = 0;
 }
 
-static void dot_quoted(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row, unsigned col)
+static void dot_quoted(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row,
+                       unsigned col)
 {
     char cell[KDB_ROW_TEXT + 2];
 
@@ -341,7 +346,8 @@ static void render_dot(struct kdb *k, const struct kdb_schema *s, const struct k
             to = (int)i;
     }
     kdb_out_text(k, "  ");
-    if (from >= 0 && to >= 0 && row->field[from].state == FIELD_GOOD && row->field[to].state == FIELD_GOOD) {
+    if (from >= 0 && to >= 0 && row->field[from].state == FIELD_GOOD &&
+        row->field[to].state == FIELD_GOOD) {
         dot_quoted(k, s, row, (unsigned)from);
         kdb_out_text(k, " -> ");
         dot_quoted(k, s, row, (unsigned)to);
@@ -369,7 +375,7 @@ static void render_dot(struct kdb *k, const struct kdb_schema *s, const struct k
     kdb_out_line(k);
 }
 
-/* ---- one row, and the end ------------------------------------------------------------------------------------------ */
+/* ---- one row, and the end -------------------------------------------------------------------- */
 
 static void remember_id(const struct kdb_schema *s, const struct kdb_row *row)
 {

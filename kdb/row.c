@@ -28,7 +28,7 @@ static const struct kdb_col pair_cols[] = {
 };
 const struct kdb_schema kdb_pairs = { "pairs", pair_cols, 2 };
 
-/* ---- building ------------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 void kdb_row(struct kdb *k)
 {
@@ -212,11 +212,12 @@ bool kdb_pair(struct kdb *k, const char *field, const char *format, ...)
     return kdb_row_end(k);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 const char *kdb_cell(const struct kdb_row *row, unsigned col)
 {
-    if (col >= row->count || row->field[col].state == FIELD_NULL || row->field[col].text >= KDB_ROW_TEXT)
+    if (col >= row->count || row->field[col].state == FIELD_NULL ||
+        row->field[col].text >= KDB_ROW_TEXT)
         return "";
     return &row->text[row->field[col].text];
 }
@@ -278,7 +279,7 @@ static bool is_number_kind(unsigned kind)
     return kind == K_NUM || kind == K_HEX || kind == K_US || kind == K_BOOL;
 }
 
-/* ---- filters and order -------------------------------------------------------------------------------- */
+/* ---- filters and order ----------------------------------------------------------------------- */
 
 static bool in_order(enum kdb_op op, int sign)
 {
@@ -315,7 +316,8 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
-static bool filter_match(const struct kdb_schema *s, const struct kdb_row *row, const struct kdb_filter *f)
+static bool filter_match(const struct kdb_schema *s, const struct kdb_row *row,
+                         const struct kdb_filter *f)
 {
     const struct kdb_field *field = &row->field[f->col];
     unsigned kind = s->col[f->col].kind;
@@ -403,7 +405,7 @@ static void sort_insert(struct kdb *k, const struct kdb_row *row)
     window[at] = *row;
 }
 
-/* ---- stages ---------------------------------------------------------------------------------------------- */
+/* ---- stages ---------------------------------------------------------------------------------- */
 
 static const struct kdb_schema *schema_at(struct kdb *k, unsigned stage)
 {
@@ -415,7 +417,8 @@ static const struct kdb_schema *schema_at(struct kdb *k, unsigned stage)
     return s;
 }
 
-static bool grep_match(const struct kdb_schema *s, const struct kdb_row *row, const struct kdb_stage *st)
+static bool grep_match(const struct kdb_schema *s, const struct kdb_row *row,
+                       const struct kdb_stage *st)
 {
     char line[KDB_OUT];
     unsigned used = 0;
@@ -441,7 +444,8 @@ static bool take_groups(struct kdb *k)
     return true;
 }
 
-static void group_add(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row, unsigned col)
+static void group_add(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row,
+                      unsigned col)
 {
     char text[sizeof(group[0].text)];
     unsigned i = 0;
@@ -612,8 +616,9 @@ void kdb_rows_finish(struct kdb *k)
 
 void kdb_rows_abandon(struct kdb *k)
 {
-    if (window_user == k)
+    /* Contexts stand in one array: those behind k belong to inner lines that a fault cut off. */
+    if (window_user >= k)
         window_user = NULL;
-    if (group_user == k)
+    if (group_user >= k)
         group_user = NULL;
 }

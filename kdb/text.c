@@ -109,7 +109,7 @@ void kdb_what_text(char *to, unsigned size, const struct node *n)
         kdb_object_text(to, size, node_kobj(n));
 }
 
-/* ---- references ------------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 static bool ref_phys(struct kdb *k, const char *text, struct kdb_ref *ref)
 {
@@ -195,7 +195,8 @@ bool kdb_arg_ref(struct kdb *k, unsigned arg, struct kdb_ref *ref)
         return false;
     }
     if (!kdb_node_ok(ref->node)) {
-        kdb_fail(k, KDB_CORRUPT, "%s leads to 0x%08x, which is no node", text, (unsigned)(uintptr_t)ref->node);
+        kdb_fail(k, KDB_CORRUPT, "%s leads to 0x%08x, which is no node", text,
+                 (unsigned)(uintptr_t)ref->node);
         return false;
     }
     if (slot.space == L4_SPACE_CAP && kdb_object_ok(node_kobj(ref->node), 0))

@@ -184,3 +184,19 @@ def test_tasks_of_one_image_share_its_text(session):
     assert rows and all("w" not in (r["rights"] + r["others"]) or r["rights"] != r["others"] for r in rows)
     names = session.rows(f"ptov {rows[0]['phys']}")
     assert {rows[0]["slot"], rows[0]["other"]} <= {n["slot"] for n in names}
+
+
+def test_a_lost_current_thread_does_not_lose_the_prompt(session):
+    """The per-CPU block points to nowhere: every command answers, the prompt stays."""
+    cpu = int(session.rows("sym boot_cpu")[0]["addr"], 16)
+    words = session.cmd(f"x/16xw {cpu:#x}").text
+    assert words
+    session.cmd("set unsafe on")
+    head = 48                                     # struct kobj; `current` is next
+    old = int(session.cmd(f"x/1xw {cpu + head:#x}").text.split()[-1], 16)
+    session.cmd(f"w {cpu + head:#x} 0xfff00000")
+    for line in ("cpu", "thread", "regs", "bt", "why -a", "cap ls", "x/4xw tk5:0x400000", "report -q", "obj name~x", "check"):
+        session.cmd(line, rc=None)
+    session.cmd("proto test")
+    session.cmd(f"w {cpu + head:#x} {old:#x}")
+    session.check()
