@@ -92,21 +92,25 @@ ALWAYS_INLINE void tags_set(uint32_t *word, uint32_t mask, uint32_t pattern)
     *word = (*word & ~mask) | (pattern & mask);
 }
 
-/* Fill the tags of `count` units from `unit` on with one tag, repeated in `pattern`. */
-static void tags_fill(uint32_t *tags, unsigned unit, unsigned count, uint32_t pattern)
+static void tags_fill_words(uint32_t *word, unsigned in, unsigned count, uint32_t pattern)
 {
-    uint32_t *word = &tags[unit >> 3];
-    unsigned in = unit & 7u;
-
-    if (in + count < 8u) {
-        tags_set(word, ((1u << (count * 4u)) - 1u) << (in * 4u), pattern);
-        return;
-    }
     tags_set(word, 0xffffffffu << (in * 4u), pattern);
     for (count -= 8u - in; count >= 8u; count -= 8u)
         *++word = pattern;
     if (count)
         tags_set(word + 1, (1u << (count * 4u)) - 1u, pattern);
+}
+
+/* Fill the tags of `count` units from `unit` on with one tag, repeated in `pattern`. */
+ALWAYS_INLINE void tags_fill(uint32_t *tags, unsigned unit, unsigned count, uint32_t pattern)
+{
+    uint32_t *word = &tags[unit >> 3];
+    unsigned in = unit & 7u;
+
+    if (in + count < 8u)
+        tags_set(word, ((1u << (count * 4u)) - 1u) << (in * 4u), pattern);
+    else
+        tags_fill_words(word, in, count, pattern);
 }
 
 /* The first run of `want` free units at or behind the word of unit `from`, or 0. */
@@ -131,7 +135,14 @@ ALWAYS_INLINE unsigned tags_find(const uint32_t *tags, unsigned from, unsigned w
             run += 8u;
             continue;
         }
+        /* Small objects mostly find room behind the last used unit of this word or the one before. */
         for (unsigned i = 0; i < 8u; i++, v >>= 4) {
+            if (v == 0) {
+                if (run + 8u - i >= want)
+                    return w * 8u + i - run;
+                run += 8u - i;
+                break;
+            }
             if (v & 15u)
                 run = 0;
             else if (++run == want)
@@ -297,18 +308,21 @@ struct kres_walk { struct node **slot, **end; };
 ALWAYS_INLINE struct kres_walk kres_begin(const struct kres *res)
 {
     struct kres_walk w = { NULL, NULL };
-    uint32_t fpage = res->fpage, size = (fpage >> 4) & 63u, base = fpage & 0xfffff000u;
+    uint32_t fpage = res->fpage, order = (fpage >> 4) & 63u, names;
     struct node **table;
 
-    if (!res->task || size < L4_NAME_SHIFT || ((fpage >> 10) & 3u) != L4_SPACE_CAP)
+    if (UNLIKELY(!res->task || order < L4_NAME_SHIFT || ((fpage >> 10) & 3u) != L4_SPACE_CAP))
         return w;
-    base = size >= 32u ? 0 : base & ~((1u << size) - 1u);
-    size = min_u32(size, SUPER_SHIFT);
-    table = res->task->cap_dir[base >> SUPER_SHIFT];
-    if (table) {
-        /* At most 1024 names, aligned: they share one table. */
-        w.slot = table + ((base >> L4_NAME_SHIFT) & 1023u);
-        w.end = w.slot + (1u << (size - L4_NAME_SHIFT));
+    if (UNLIKELY(order > SUPER_SHIFT)) {
+        fpage = order >= 32u ? 0 : fpage & ~((1u << order) - 1u);
+        order = SUPER_SHIFT;
+    }
+    /* At most 1024 names, aligned: they share one table. */
+    names = 1u << (order - L4_NAME_SHIFT);
+    table = res->task->cap_dir[fpage >> SUPER_SHIFT];
+    if (LIKELY(table != NULL)) {
+        w.slot = &table[(fpage >> L4_NAME_SHIFT) & 1023u & ~(names - 1u)];
+        w.end = w.slot + names;
     }
     return w;
 }
