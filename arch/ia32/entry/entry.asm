@@ -217,7 +217,7 @@ trap_entry:
         KERNEL_SEGMENTS
         test    dword [ebx + FRAME_EFLAGS], FLAG_VM
         jnz     .virtual
-        test    byte [ebx + FRAME_CS], 3
+.flat:  test    byte [ebx + FRAME_CS], 3
         jz      .kernel
 .user:  mov     esp, kernel_stack_top
         sub     ebx, THREAD_FRAME
@@ -278,8 +278,12 @@ trap_entry:
 
 ; Virtual 8086 mode.  User code cannot get there on a CPU, but an iret with VM set takes it there in an
 ; emulator that forgets to look at the privilege level.  gs, fs, ds and es stand above ss: move the frame
-; up to where it belongs.  What goes back has no VM, and flat segments.
+; up to where it belongs.  What goes back has no VM, and flat segments.  The flag alone proves nothing
+; there: after adcx and adox the same emulator pushes bits that no register holds.
 .virtual:
+        lea     ecx, [ebx + FRAME_SIZE + 16]
+        cmp     ecx, [cpu_tss + AREA_ESP0]
+        jne     .flat
         lea     esi, [ebx + FRAME_SIZE - 4]
         lea     edi, [ebx + FRAME_SIZE - 4 + 16]
         mov     ecx, FRAME_SIZE / 4
