@@ -117,6 +117,9 @@ void yield_to_others(void);      /* let ready threads of the same priority run o
 /* A 4 KB page of ordinary memory of our own, number n (0..63); its address. */
 uint32_t page(unsigned n);
 
+/* Read each of them: the first touch after a conversion has ended gives its table of small entries back. */
+void touch_pages(void);
+
 /* The kernel's own opinion: violations, free bytes, frames, objects (debug call CHECK). */
 void kernel_state(uint32_t state[4]);
 

@@ -217,6 +217,8 @@ void thread_start_with(uint32_t id, void (*fn)(void), uint32_t prio, uint32_t bu
 {
     EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
     EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, OWN_TASK), 0);
+    /* it shares our 4 MB pages, which need tables of small entries while part of them is converted */
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_RCVRES, KPAGES), 0);
     give_time(id, prio, budget, period);
     thread_run(id, fn, stack_new());
 }
@@ -277,6 +279,12 @@ uint32_t page(unsigned n)
     return (uint32_t)(uintptr_t)pages[n];
 }
 
+void touch_pages(void)
+{
+    for (unsigned i = 0; i < 64; i++)
+        (void)*(volatile uint8_t *)pages[i];
+}
+
 void kernel_state(uint32_t state[4])
 {
     struct l4_words w;
@@ -311,6 +319,7 @@ static bool run_case(const struct guest_case *c, unsigned number)
     (void)flush1(L4_FPAGE(L4_CAP(0x200), L4_SPACE_CAP, 21, L4_RIGHTS_ALL));
     (void)unmap1(L4_ALL_MEM);
     reset_registers();
+    touch_pages();
     kernel_state(after);
     if (guest_expectations == expected)
         guest_fail(c->name, 0, "number of expectations", 0, 1);

@@ -62,7 +62,7 @@ static void op_tcr(void) { (void)tcr_write(L4_CAP(PARTNER), L4_TCR_SENDER, 6); }
 static void op_switch(void) { (void)call5(L4_CAP(PARTNER) | L4_SYS_THREAD_SWITCH, ~0u, 0, 0, 0, NULL); }
 static void op_user(void)
 {
-    for (volatile unsigned i = 0; i < 30; i++)
+    for (volatile unsigned i = 0; i < 300; i++)
         ;
 }
 
@@ -217,6 +217,7 @@ static void sweep_pair(unsigned op, unsigned act, uint32_t stride, uint32_t chec
         if (!hits && us > 4000)
             break;
     }
+    touch_pages();
     kernel_state(now);
     for (unsigned i = 0; i < 4; i++)
         if (now[i] != (i ? before[i] : 0))
