@@ -7,6 +7,7 @@
 #include "kernel/debug/debug.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
+#include "kernel/trace.h"
 
 static enum kdb_rc leave(struct kdb *k, enum debug_resume how)
 {
@@ -58,12 +59,12 @@ KDB_CMD(reboot, .early = true, .noun = "reboot", .verb = "", .usage = "",
 KDB_SCHEMA(bp_schema, "bp.ls",
     { "n", K_NUM, 3, 0, "number" },
     { "kind", K_TEXT, 6, 0, "soft, exec, write or access" },
-    { "task", K_ID, 6, 0, "in which task; none: kernel" },
+    { "task", K_ID, 6, 0, "in which task, none: kernel; event: for which object" },
     { "addr", K_HEX, 10, 0, "address" },
     { "len", K_NUM, 3, 0, "bytes watched" },
     { "owner", K_TEXT, 5, 0, "kdb or gdb" },
     { "hits", K_NUM, 5, 0, "how often it stopped the machine" },
-    { "symbol", K_TEXT, 20, 0, "kernel symbol" });
+    { "symbol", K_TEXT, 20, 0, "kernel symbol, or event" });
 
 static const char *const bp_kinds[] = { "soft", "exec", "write", "access" };
 
@@ -92,6 +93,56 @@ KDB_CMD(bp_ls, .noun = "bp", .verb = "ls", .usage = "", .schema = &bp_schema,
         if (kdb_row_end(k))
             break;
     }
+    for (unsigned e = 0; e < TRACE_EVENT_COUNT; e++) {
+        const struct kobj *o = trace_stop.object ? kobj_by_id(trace_stop.object) : NULL;
+
+        if (!(trace_stop.mask >> e & 1u))
+            continue;
+        kdb_row(k);
+        kdb_put_null(k);
+        kdb_put_text(k, "event");
+        kdb_put_object(k, o);
+        kdb_put_null(k);
+        kdb_put_null(k);
+        kdb_put_text(k, "kdb");
+        kdb_put_num(k, trace_stop.hits);
+        kdb_put_text(k, trace_event_names[e]);
+        if (kdb_row_end(k))
+            break;
+    }
+    return KDB_OK;
+}
+
+/*
+ * Stop when an event is traced.  One selection of events and one object at a time: the test in the trace
+ * must cost nothing.
+ */
+KDB_CMD(bp_event, .noun = "bp", .verb = "event", .usage = "EVENT [ID] | off", .effect = KE_DBG,
+        .early = true, .summary = "stop when an event is traced, only for one object if given",
+        .example = "bp event off", .argc_min = 1, .argc_max = 2)
+{
+    uint32_t mask = 0, id = 0;
+
+    if (k->door == KDB_SYSCALL)
+        return kdb_fail(k, KDB_PERM, "a program must not stop the machine by a point");
+    if (strcmp(k->argv[0], "off") == 0) {
+        trace_stop = (struct trace_stop){ 0 };
+        return KDB_OK;
+    }
+    for (unsigned e = 0; e < TRACE_EVENT_COUNT; e++)
+        if (kdb_glob(k->argv[0], trace_event_names[e], false))
+            mask |= 1u << e;
+    if (!mask)
+        return kdb_fail(k, KDB_NOENT, "no event like '%s'; trace stat shows them", k->argv[0]);
+    if (k->argc > 1 && !kdb_number(k->argv[1], &id)) {
+        struct kobj *o = kdb_arg_object(k, 1, 0);
+
+        if (!o)
+            return k->rc;
+        id = o->id;
+    }
+    trace_mask |= mask;
+    trace_stop = (struct trace_stop){ mask, id, 0 };
     return KDB_OK;
 }
 

@@ -426,7 +426,8 @@ int kdb_exec(const char *line, unsigned door, void (*sink)(void *arg, char c), v
                 quote = quote ? '\0' : *line;
             if (n + 1 == sizeof(part))
                 return KDB_USAGE;
-            part[n++] = *line;
+            part[n++] =
+                door == KDB_BOOT && *line == '+' ? ' ' : *line; /* no blanks in a boot option */
         }
         part[n] = '\0';
         if (*line)

@@ -7,6 +7,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
+#include "kernel/debug/debug.h"
 #include "kernel/thread.h"
 
 STATIC_ASSERT((TRACE_RECORDS & (TRACE_RECORDS - 1u)) == 0);
@@ -23,8 +24,26 @@ uint32_t trace_mask = ~((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u <
                         (1u << TRACE_SWITCH));
 #endif
 
+struct trace_stop trace_stop;
+const char *const trace_event_names[] = {
+#define X(name, text, a, b, c) text,
+    TRACE_LIST(X)
+#undef X
+};
+
 static struct trace_record ring[TRACE_RECORDS];
 static uint32_t total;
+
+static void stop_at(const struct trace_record *r)
+{
+    uint32_t id = trace_stop.object;
+
+    /* The debugger itself writes records. */
+    if (debug_active() || (id && id != r->a && id != r->b && id != r->c && id != r->thread))
+        return;
+    trace_stop.hits++;
+    debug_enter(DEBUG_CALL, NULL, trace_event_names[r->event]);
+}
 
 void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c)
 {
@@ -38,6 +57,8 @@ void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c)
     r->b = b;
     r->c = c;
     r->sequence = total++;
+    if (UNLIKELY(trace_stop.mask & (1u << event)))
+        stop_at(r);
 }
 
 bool trace_get(uint32_t n, struct trace_record *out)

@@ -42,6 +42,15 @@ bool trace_get(uint32_t n, struct trace_record *out);
 uint32_t trace_total(void);
 #define TRACE_RECORDS 4096u
 
+/*
+ * Enter the debugger when one of these events is recorded (bit per event) and, if `object` is not 0,
+ * that id is among the arguments or is the thread.  A stop in the middle of a kernel operation: look, do
+ * not touch.  Only where a thread runs; the mask also switches recording of the events on.
+ */
+struct trace_stop { uint32_t mask, object, hits; };
+extern struct trace_stop trace_stop;
+extern const char *const trace_event_names[];
+
 #define TRACE(event, a, b, c)                                                      \
     do {                                                                           \
         if (UNLIKELY(trace_mask & (1u << TRACE_##event)))                          \

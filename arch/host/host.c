@@ -303,6 +303,11 @@ bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *
     return false;
 }
 
+bool debug_active(void)
+{
+    return false;
+}
+
 void debug_init(void)
 {
 }

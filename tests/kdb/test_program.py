@@ -140,3 +140,35 @@ def test_read_only_debugger(machine):
     m.send(BREAK_KEY)
     k._prompt()
     k.check()
+
+
+def test_stop_at_an_event(machine):
+    m = machine(sigma0="kdbtest", args="revoke", append="kdb=bp+event+obj.destroy")
+    m.expect(r"-- kdb: call: obj\.destroy")
+    k = Kdb(m, stopped=True)
+    points = k.rows("bp")
+    assert points[0]["kind"] == "event" and points[0]["hits"] == 1
+    last = k.rows("trace last=1")[0]
+    assert last["event"] == "obj.destroy" and "type=endpoint" in last["args"]
+    k.cmd("bp event off")
+    assert not k.rows("bp")
+    k.go()
+    m.expect("revoke: done")
+    assert all(got == want for got, want in results(m.text()).values())
+
+
+def test_out_of_budget_is_told_from_outranked(machine):
+    m = machine(sigma0="sched", args="intervals=40")
+    m.expect("with three workers")
+    verdicts = set()
+    for _ in range(12):
+        k = Kdb(m)
+        verdicts |= {r["verdict"].split(" by ")[0] for r in k.rows("why -a", rc=None)}
+        k.cmd("check")
+        k.machine.send("proto human\r")
+        m.expect(rb"kdb\[")
+        m.send("\x15go\r")
+        if {"out of budget", "outranked"} <= verdicts:
+            break
+    assert "out of budget" in verdicts, verdicts
+    assert verdicts & {"outranked", "outranked in the ready queue", "runs"}, verdicts
