@@ -26,7 +26,7 @@ static struct bp *slot_owner[ARCH_DEBUG_SLOTS]; /* as of the last insertion */
 static bool is_alive(const struct bp *b)
 {
     const struct task *task = b->info.task;
-    return !task || (task->obj.id == b->task_id && task->obj.type == L4_TYPE_TASK);
+    return !task || (task->obj.id == b->task_id && task->obj.type == L4_TYPE_TASK && !kobj_is_dying(&task->obj));
 }
 
 /* Kernel addresses have no task, whatever the caller had in mind. */

@@ -43,7 +43,7 @@ bool probe_translate(const struct task *task, uint32_t address, paddr_t *phys)
 {
     if (address >= KERNEL_BASE)
         return arch_debug_kernel_phys(address, phys);
-    if (!task || !task->pd)
+    if (!task || !task->pd || kobj_is_dying(&task->obj)) /* dying: its tables may be gone */
         return false;
     uint32_t pde = task->pd[address >> SUPER_SHIFT];
     if (pde & PTE_PRESENT) {

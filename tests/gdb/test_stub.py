@@ -147,6 +147,7 @@ def test_kernel_memory(session):
     has(out, r"= 1$", r"Cannot access memory at address 0xc00b8000")
 
 
+@pytest.mark.slow
 def test_wait_at_boot(session):
     out = session("bt\ninfo threads\nnext\nnext\nfinish\ntbreak kernel_exit\ncontinue\nbt\ntbreak square\ncontinue\ndetach\n",
                   append="gdb=wait")
@@ -154,6 +155,7 @@ def test_wait_at_boot(session):
         r"breakpoint \d, square", "detached")
 
 
+@pytest.mark.slow
 def test_detach_and_attach_again(running, session):
     m = running()
     out = session("break square\ncontinue\nprint rounds\ndetach\n", m=m)
@@ -163,6 +165,7 @@ def test_detach_and_attach_again(running, session):
     assert int(re.search(r"\$1 = (\d+)", out).group(1)) > first
 
 
+@pytest.mark.slow
 def test_client_dies(running, session):
     """A GDB that is killed with breakpoints set leaves nothing that the next one sees."""
     m = running()
@@ -186,6 +189,7 @@ def test_monitor_and_l4(session):
         r"= th\d+")
 
 
+@pytest.mark.slow
 def test_l4_over_qemu(running, session, tmp_path):
     path = tmp_path / "qemu-gdb"
     m = running(extra=("-gdb", f"unix:{path},server=on,wait=off"))
@@ -212,6 +216,7 @@ def test_watch_of_kernel_data(session):
     has(out, r"Old value = \d+\nNew value = \d+", r"accept|trap_user|trap_kernel", r"Old value", r"square", "detached")
 
 
+@pytest.mark.slow
 def test_kdb_waits_for_gdb(running, session):
     m = running()
     m.send(b"\x05")
@@ -400,6 +405,7 @@ def test_sessions(client):
     c.machine.expect(rb"kdb")
 
 
+@pytest.mark.slow
 def test_noise_does_not_stop_the_machine(client):
     c = client()
     c.raw(b"$oops")
@@ -408,6 +414,7 @@ def test_noise_does_not_stop_the_machine(client):
     c.machine.expect(rb"kdb[\[:]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["off", "log", "ro"])
 def test_levels_without_gdb(client, level):
     c = client(f"debug={level}")
@@ -452,6 +459,7 @@ def test_steps_raw(client):
         assert 0x400000 <= eip < 0x401000, hex(eip)
 
 
+@pytest.mark.slow
 def test_fuzz(client):
     """Packets with correct checksums and senseless contents: an answer each time, and the kernel lives."""
     c = client()
@@ -472,6 +480,7 @@ def test_fuzz(client):
     c.machine.expect(rb"kdb\[[^\]]*\]> ")
 
 
+@pytest.mark.slow
 def test_unanswered_reply(client):
     """A client that does not acknowledge does not stop the stub for ever."""
     c = client()
@@ -553,3 +562,22 @@ def test_steps_over_sysenter(pair, session, build):
                   "stepi\nstepi\ninfo threads\ndetach\n", m=pair, program=build.resolve() / "user/gdbpair.elf")
     has(out, r"l4_call_sysenter", r"=> .*", r"\* \d .*\"first\" \(tk\d+ running\)", "detached")
     assert "sysenter_entry" not in out
+
+
+@pytest.mark.slow
+def test_many_hits_leave_no_trace(client):
+    """Breakpoints hit thousands of times: all text is as it was, and the kernel is sound."""
+    c = client()
+    c.begin()
+    c.ask("?")
+    before = c.ask("qCRC:c0100000,20000"), c.ask("qCRC:400000,1000")
+    user = 0x400000  # square()
+    assert c.ask(f"Z0,{user:x},1") == b"OK"
+    for i in range(2000):
+        c.raw(c.frame(b"vCont;c"))
+        assert c.receive()[:3] == b"T05", i
+    assert (c.ask("qCRC:c0100000,20000"), c.ask("qCRC:400000,1000")) == before
+    assert c.ask(f"z0,{user:x},1") == b"OK"
+    reply, text = c.monitor("check")
+    assert reply == "OK", text
+    assert c.ask("D") == b"OK"
