@@ -872,7 +872,7 @@ static uint32_t create(uint32_t id, enum l4_type type)
 
 static void boot(void)
 {
-    static const struct host_config config = { .megabytes = 16 };
+    static const struct host_config config = { .megabytes = 8 };
     unsigned i;
 
     host_quiet = true;
@@ -1040,4 +1040,170 @@ TEST(switch_to_a_thread)
     resv_detach(sigma0->resv_list);
     EXPECT(!host_run());
     check_clean();
+}
+
+/* ---- everything at once ---- */
+
+#define CAP_MANY 0x240u
+#define MANY 8u
+static struct thread *many[4];
+
+static void report(struct check *c, const char *text)
+{
+    printf("%s: %s\n", c->rule->id, text);
+}
+
+static unsigned failures(bool loud)
+{
+    struct check c = { .report = loud ? report : NULL };
+
+    return check_all(&c);
+}
+
+/* Only the rules about time: a walk over all memory after each step would take minutes. */
+static unsigned time_failures(void)
+{
+    unsigned i, sum = 0;
+
+    for (i = 0; i < LINKSET_COUNT(check_rules); i++) {
+        const struct check_rule *rule = LINKSET_GET(check_rules, i);
+        struct check c = { .report = report };
+
+        if (!strcmp(rule->group, "SCH") || !strcmp(rule->group, "CPU"))
+            sum += check_run(&c, rule);
+    }
+    return sum;
+}
+
+static void random_call(struct thread *t)
+{
+    static const uint32_t sources[] = { L4_S0_RESERVATION, CAP_MANY, CAP_MANY + 1, CAP_MANY + 2 };
+    static const uint32_t periods[] = { 5000, 10000, 10000, 40000 };
+    uint32_t ops = below(2) ? L4_SCHED_SPLIT : 1u << (4 + below(6)), period = periods[below(ARRAY_SIZE(periods))];
+    uint32_t dst = CAP_MANY + below(MANY), src = sources[below(ARRAY_SIZE(sources))];
+    uint32_t budget = period / (3 + below(10)), name = CAP_MANY + 0x20 + below(ARRAY_SIZE(many));
+
+    t->frame.ecx = 0x00400800;
+    *(uint32_t *)host_access(t->task, t->frame.ecx, L4_W) = period;
+    if (below(2))
+        ops |= L4_SCHED_ASSOCIATE;
+    switch (below(10)) {
+    case 0:
+        host_call(t, (below(2) ? L4_CAP_INVALID : L4_CAP(name)) | below(4) << 4 | L4_SYS_THREAD_SWITCH,
+                  0xffffffff, 0, 0, 0);
+        break;
+    case 1: /* a reservation dies and is born again */
+        if (below(4))
+            break;
+        host_call(t, 1u << 12 | L4_SYS_UNMAP, L4_CAP_FPAGE(dst, 15), 0, 0, 0);
+        break;
+    case 2:
+        host_call(t, L4_CAP(dst) | L4_TYPE_RESERVATION << 4 | L4_SYS_CREATE,
+                  L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, L4_W), 0, 0, 0);
+        break;
+    default:
+        host_call(t, L4_CAP(dst) | ops | L4_SYS_SCHEDULE, L4_CAP(src), L4_CAP(name) | below(5),
+                  below(2) * below(256) << 24 | below(2) << 16, budget);
+        break;
+    }
+}
+
+TEST(random_calls)
+{
+    unsigned n, i, steps = (unsigned)unit_number("steps", 5000), idle = 0, switched = 0;
+    struct thread *last = NULL;
+
+    boot();
+    random_state = (uint32_t)unit_number("seed", 11);
+    for (i = 0; i < ARRAY_SIZE(many); i++) {
+        EXPECT_EQ(create(CAP_MANY + 0x20 + i, L4_TYPE_THREAD), L4_OK);
+        many[i] = (struct thread *)(void *)node_kobj(cap_lookup(sigma0->task, CAP_MANY + 0x20 + i));
+        thread_bind(many[i], sigma0->task);
+        thread_set_state(many[i], THREAD_READY);
+    }
+    for (n = 0; n < steps && !unit_failures; n++) {
+        struct thread *t = host_run();
+
+        if (!t) { /* nobody has time left that comes back: give sigma0 its reservation again */
+            idle++;
+            resv_attach((struct resv *)(void *)node_kobj(cap_lookup(sigma0->task, L4_S0_RESERVATION)), sigma0, 0);
+            thread_set_state(sigma0, THREAD_READY);
+            sigma0->debug_halt = false;
+            t = host_run();
+            EXPECT(t != NULL);
+            if (!t)
+                return;
+        }
+        switched += t != last;
+        last = t;
+        switch (below(8)) {
+        case 0:
+            host_advance(below(3000) * US);
+            break;
+        case 1: /* sigma0 sleeps a while, others stop and go */
+            thread_set_state(sigma0, sigma0->state == THREAD_READY ? THREAD_HALTED : THREAD_READY);
+            i = below(ARRAY_SIZE(many));
+            if (below(2))
+                thread_set_state(many[i], many[i]->state == THREAD_READY ? THREAD_HALTED : THREAD_READY);
+            else if (many[i]->state != THREAD_READY)
+                thread_set_state(many[i], THREAD_READY);
+            break;
+        case 2:
+            many[below(ARRAY_SIZE(many))]->debug_halt = below(4) == 0;
+            clock_stop();
+            host_clock += below(100) * MS;
+            clock_go();
+            break;
+        default:
+            random_call(t);
+            break;
+        }
+        EXPECT_EQ(n % 500 ? time_failures() : failures(true), 0);
+    }
+    printf("%u steps, %u switches, %u times nobody\n", n, switched, idle);
+    EXPECT(switched > steps / 50);
+}
+
+/* Each invariant is seen to fail when what it speaks of is broken. */
+TEST(invariants_can_fail)
+{
+    struct resv *r;
+    struct sched *s = this_sched();
+    uint32_t word;
+    uint64_t when;
+
+    boot();
+    r = sigma0->resv;
+    EXPECT_EQ(failures(true), 0);
+    sigma0->resv_list = NULL; /* SCH-1 */
+    EXPECT(failures(false) > 0);
+    sigma0->resv_list = r;
+    r->share--; /* SCH-2 */
+    EXPECT(failures(false) > 0);
+    r->share++;
+    word = r->left;
+    r->left = 20 * MS;
+    EXPECT(failures(false) > 0);
+    r->left = 0; /* SCH-3 */
+    EXPECT(failures(false) > 0);
+    r->left = word;
+    s->top = 7;
+    EXPECT(failures(false) > 0);
+    s->top = -1;
+    when = s->timer_at; /* SCH-4 */
+    s->timer_at = SCHED_TIMER_OFF;
+    EXPECT(failures(false) > 0);
+    s->timer_at = when;
+    this_cpu()->resv = NULL; /* SCH-5 */
+    this_cpu()->resched = true;
+    EXPECT(failures(false) > 0);
+    this_cpu()->resv = r;
+    this_cpu()->resched = false;
+    s->words = 1;
+    EXPECT(failures(false) > 0);
+    s->words = 0;
+    r->thread = NULL;
+    EXPECT(failures(false) > 0);
+    r->thread = sigma0;
+    EXPECT_EQ(failures(true), 0);
 }
