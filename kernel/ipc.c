@@ -140,7 +140,7 @@ static void finish_received(struct thread *t)
 }
 
 /* Words beyond the registers, in the receiver's own context; a page may be missing there.  [G9] */
-static void ipc_copy_out(struct thread *t)
+void ipc_copy_out(struct thread *t)
 {
     if (sys_copy_out(t, 2u + t->uipc.oc + 2u * t->uipc.ot, ipc_copy_out))
         finish_received(t);

@@ -33,6 +33,7 @@ void sys_ipc(struct thread *t);
  */
 #define IPC_FAST_ABI __attribute__((regparm(1)))
 struct thread *ipc_fast(struct thread *t) IPC_FAST_ABI;
+void ipc_copy_out(struct thread *t); /* continuation of a receiver: words beyond W4, then the call ends */
 
 /*
  * Start the thread's nested IPC: t->kipc and t->kmsg are filled, t->cont is what the outer operation

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The common IPC: a call or an answer of at most three words and no items, to a receiver that waits
- * alone, with the next receive going to wait, and no timeouts.  Everything else is ipc.c's.
+ * The common IPC: a call or an answer without items, to a receiver that waits alone, with the next receive
+ * going to wait, and no timeouts.  Everything else is ipc.c's.  Words in memory go straight from the
+ * sender's user memory into the receiver's message buffer.
  *
  * All tests come before the first store.  What is tested is kept in the shape of one test by those who
  * change it seldom: endpoint.plain, thread.unusual, ipc.phase.  The frame pointer is worth a
@@ -9,15 +10,18 @@
  */
 #include "kernel/ipc.h"
 
+#include <arch/cpu.h>
+#include <arch/paging.h>
 #include "kernel/cpu.h"
 #include "kernel/sched.h"
 #include "kernel/sys.h"
 #include "kernel/trace.h"
 
-#define FAST_W0_MASK (15u | 0xfc0u) /* NR, ST, and SC above 3 */
+#define FAST_W0_MASK (15u | 0xc00u) /* NR, ST */
 #define FAST_W1_MASK 0x00cu         /* TS */
 #define FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) | \
                     (1u << TRACE_SWITCH))
+#define REGISTER_WORDS 3u           /* message words in W2..W4 */
 #define ACCEPTS_SHIFT 4u            /* RC and RT in W1 */
 #define PHASE_RECEIVING 1u          /* ipc.phase: sent, no end, no timeout */
 
@@ -47,6 +51,25 @@ static bool may_receive(const struct thread *r, const struct endpoint *ep)
     const struct node *n = cap_lookup(r->task, r->uipc.recv >> L4_NAME_SHIFT);
 
     return n && node_kobj(n) == &ep->obj && (n->name & L4_R);
+}
+
+/* Message words 3..count-1 of t into r's buffer, which nobody uses while r waits. */
+static bool take_words(const struct thread *t, struct thread *r, unsigned count)
+{
+    uint32_t from = t->frame.ecx, fault;
+
+    count -= REGISTER_WORDS;
+    return from < L4_USER_TOP && count * 4u <= L4_USER_TOP - from &&
+           arch_user_read(r->msg, from, count, &fault) == count;
+}
+
+/* r is current: put its words into its memory at once; false: it has something else to do first. */
+static bool give_words(struct thread *r)
+{
+    arch_load_space(r->task);
+    r->cont = NULL;
+    ipc_copy_out(r);
+    return !r->cont && !this_cpu()->resched;
 }
 
 /* Do FPU and IO bitmap stay as they are when r follows t? */
@@ -90,10 +113,13 @@ NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
     if (UNLIKELY(!is_live_endpoint(&answer->obj)) || UNLIKELY(answer->queue != NULL))
         return NULL;
 
-    /* the receiver's end */
     count = (w >> 4) & 63u;
     if (UNLIKELY(count > r->uipc.rc))
         count = r->uipc.rc;
+    if (count > REGISTER_WORDS && !take_words(t, r, count))
+        return NULL;
+
+    /* the receiver's end */
     if (count) {
         r->frame.w[2] = t->frame.w[2];
         if (count > 1) {
@@ -105,8 +131,15 @@ NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
     id = t->tcr[L4_TCR_SENDER];
     if (UNLIKELY(send->badge_len))
         id = badged(send, id);
-    r->frame.w[1] = id;
-    r->frame.w[0] = count << 4;
+    if (LIKELY(count <= REGISTER_WORDS)) {
+        r->frame.w[1] = id;
+        r->frame.w[0] = count << 4;
+    } else {
+        r->uipc.sender_id = id;
+        r->uipc.oc = (uint8_t)count;
+        r->uipc.ot = 0;
+        r->cont = ipc_copy_out;
+    }
     r->uipc.endpoint = NULL;
     r->state = THREAD_READY;
     ep->queue = NULL;
@@ -134,7 +167,11 @@ NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
         sched_handoff_slow(t, r);
         return kernel_exit();
     }
-    if (UNLIKELY(cpu->fpu_owner != NULL) || UNLIKELY(cpu->io_task != NULL))
-        return prepared(cpu, t, r) ? r : kernel_exit();
+    if (UNLIKELY(cpu->fpu_owner != NULL) || UNLIKELY(cpu->io_task != NULL)) {
+        if (!prepared(cpu, t, r))
+            return kernel_exit();
+    }
+    if (count > REGISTER_WORDS && !give_words(r))
+        return kernel_exit();
     return r;
 }
