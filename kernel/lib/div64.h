@@ -28,10 +28,18 @@ static inline uint32_t div64_digit(uint32_t *rest, uint32_t next, uint32_t d)
 /* n / d, rounded down; the remainder goes to *rest if that is not NULL.  d != 0. */
 static inline uint64_t div64(uint64_t n, uint32_t d, uint32_t *rest)
 {
-    uint32_t high = (uint32_t)(n >> 32), r = high % d, q;
-    unsigned shift = (unsigned)__builtin_clz(d);
-    uint64_t low = ((uint64_t)r << 32 | (uint32_t)n) << shift; /* r < d: nothing is lost */
+    uint32_t high = (uint32_t)(n >> 32), r, q;
+    unsigned shift;
+    uint64_t low;
 
+    if (LIKELY(!high)) {
+        if (rest)
+            *rest = (uint32_t)n % d;
+        return (uint32_t)n / d;
+    }
+    r = high % d;
+    shift = (unsigned)__builtin_clz(d);
+    low = ((uint64_t)r << 32 | (uint32_t)n) << shift; /* r < d: nothing is lost */
     d <<= shift;
     r = (uint32_t)(low >> 32);
     q = div64_digit(&r, (uint32_t)low >> 16, d) << 16;

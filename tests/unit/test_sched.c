@@ -215,7 +215,12 @@ static void reset(void)
     unsigned i;
 
     clock_init(KHZ);
+    while (deadline_first())
+        deadline_cancel(deadline_first());
     sched_init();
+    this_cpu()->current = NULL;
+    this_cpu()->resv = NULL;
+    this_cpu()->resched = this_cpu()->lent = false;
     kobj_init(&root.obj, L4_TYPE_RESERVATION);
     resv_init(&root);
     root.period_us = 10000;
@@ -228,7 +233,7 @@ static void reset(void)
         kobj_init(&resvs[i].obj, L4_TYPE_RESERVATION);
         resv_init(&resvs[i]);
         kobj_init(&threads[i].obj, L4_TYPE_THREAD);
-        threads[i].state = THREAD_HALTED;
+        threads[i] = (struct thread){ .obj = threads[i].obj, .state = THREAD_HALTED };
         if (i == 0)
             resv_split(&resvs[0], &root, &all);
     }
@@ -726,11 +731,12 @@ TEST(one_thread_per_reservation)
     EXPECT(sched_pick() == &threads[1]);
 }
 
-TEST(handoff)
+static void handoffs(uint64_t start)
 {
     struct cpu *cpu = this_cpu();
 
     reset();
+    host_clock += start;
     give_to(1, 2000, 10000, 50, false);
     give_to(2, 2000, 10000, 60, false);
     give_to(3, 2000, 10000, 55, false);
@@ -774,6 +780,20 @@ TEST(handoff)
     sched_handoff(&threads[3], &threads[2]);
     EXPECT(cpu->resched && sched_pick() == &threads[2]);
     EXPECT(resvs[3].left == 0 && deadline_is_set(&resvs[3].refill));
+}
+
+TEST(handoff)
+{
+    handoffs(0);
+}
+
+/* The quick way compares 32 bits of times. */
+TEST(handoff_across_32_bits)
+{
+    uint64_t at;
+
+    for (at = 0; at < 8 * MS; at += 250 * US)
+        handoffs((1ull << 32) - at);
 }
 
 TEST(held_by_the_debugger)
