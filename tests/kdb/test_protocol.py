@@ -148,13 +148,6 @@ def test_tab_at_every_place_changes_nothing(human):
     human.expect(HUMAN)
 
 
-def test_panic_prompt_does_not_resume(human):
-    human.send("proto test\r")
-    human.expect(rb"kdb:\d+> ")
-    human.send("go\r")
-    human.expect(rb"#E \d+ rc=0")
-
-
 def test_time_stands_still(machine):
     m = machine()
     m.expect("rounds played")

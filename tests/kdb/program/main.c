@@ -4,6 +4,7 @@
  *
  *   ring=N        N tasks, each sends to the next one's endpoint: a deadlock (timeout: one of them waits with
  *                 a timeout and so there is none)
+ *   budget        a thread that is ready and does not run, for either reason
  *   revoke        the dry run predicts, the unmap follows, both are printed
  *   call          the operations of the debug call, with good and bad arguments
  *   enter         the debug call that stops the machine
@@ -116,6 +117,38 @@ static void ring(uint32_t count, bool timeout)
     (void)l4_tcr_write(L4_NOTHING, L4_TCR_TIMEOUT0, L4_TIMEOUT(10, 200));
     (void)l4_ipc(&wait, L4_NOTHING, 0, 0, L4_CAP(EP_IDLE), 0, 1, L4_TS_TCR16); /* until all stand still */
     l4_puts("ring: closed\n");
+    idle();
+}
+
+/* ---- ready, but not running ---- */
+
+static void spin(uint32_t unused)
+{
+    (void)unused;
+    for (;;)
+        __asm__ volatile("");
+}
+
+/*
+ * We outrank a child that always wants to run and may use a tenth of the time: whenever we ask, it is
+ * either outranked or out of budget, and both come up sooner or later.
+ */
+static void budget(void)
+{
+    static const struct l4_time hard = { L4_CAP(L4_S0_RESERVATION), 100, 0, 1000, 10000 };
+    struct l4_child child;
+    uint32_t outranked = 0, spent = 0, i;
+
+    l4_child_create(&child, CHILD, KPAGES, &hard);
+    (void)l4_debug_name(CHILD + 1u, "member");
+    l4_child_start(&child, spin, 0, stacks[0], sizeof stacks[0]);
+    for (i = 0; i < 3000 && !(outranked && spent); i++) {
+        outranked += ask("why -a name=member verdict~outranked | wc");
+        spent += ask("why -a name=member verdict~budget | wc");
+    }
+    result("outranked", outranked != 0, 1);
+    result("out-of-budget", spent != 0, 1);
+    l4_puts("budget: done\n");
     idle();
 }
 
@@ -257,6 +290,8 @@ int main(const struct l4_bootinfo *boot)
     (void)l4_debug_name(L4_S0_TASK, "self");
     if (count)
         ring(l4_number(count, 2), l4_argument(arguments, "timeout", value, sizeof value) != NULL);
+    if (l4_argument(arguments, "budget", value, sizeof value))
+        budget();
     if (l4_argument(arguments, "revoke", value, sizeof value))
         revoke(boot);
     if (l4_argument(arguments, "call", value, sizeof value))
