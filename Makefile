@@ -176,6 +176,24 @@ $(units): $(O)/unit/%: $(O)/unit/obj/tests/unit/%.c.o $(patsubst %,$(O)/unit/obj
 	$(call say,HOSTLD,$@)
 	$(Q)$(CC) -m32 -fsanitize=address,undefined -no-pie $(filter %.o,$^) -o $@
 
+# Long model runs want speed: the same programs, optimised and without sanitizers, as NAME-fast.
+unit-fast := $(patsubst %,$(O)/unit/%-fast,test_model test_states test_storm)
+unit-fast-flags := $(filter-out -O1 -fsanitize=% -fno-sanitize-recover=%,$(unit-flags)) -O2
+unit: $(unit-fast)
+$(O)/unit/fast/%.c.o: %.c Makefile | $(packages)
+	$(call say,HOSTCC,$< (fast))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(unit-fast-flags) -MMD -MP -c $< -o $@
+$(unit-fast): $(O)/unit/%-fast: $(O)/unit/fast/tests/unit/%.c.o $(patsubst %,$(O)/unit/fast/%.o,$(host-sources))
+	$(call say,HOSTLD,$@)
+	$(Q)$(CC) -m32 -no-pie $(filter %.o,$^) -o $@
+
+.PHONY: soak
+soak: $(packages) all unit ## long runs: ten million model steps, storms, each boundary of the sweep
+	$(O)/unit/test_model-fast steps=10000000 seed=1
+	$(O)/unit/test_storm-fast seed=$$(date +%s) steps=2000000
+	SWEEP_STRIDE=1 $(tool) test tests/guest/test_sweep.py
+
 .PHONY: iso
 iso: $(O)/l4sec.iso ## a bootable CD image (GRUB)
 $(O)/l4sec.iso: $(kernel) $(programs) arch/pc/grub.cfg

@@ -4,7 +4,7 @@
  * and object.  From each state every map and every revocation is made by the kernel's trees and compared with
  * a model that is a table and a recursion; each new state is explored in turn.
  *
- * Argument: objects=1 enumerates the trees of one object only.
+ * Argument: objects=2 (default 1): the trees of both objects together.
  */
 #include "arch/host/host.h"
 
@@ -217,7 +217,7 @@ TEST(every_state)
     struct thread *s0;
     uint32_t at;
 
-    objects = (unsigned)unit_number("objects", 2);
+    objects = (unsigned)unit_number("objects", 1);
     EXPECT(objects >= 1 && objects <= OBJECTS);
     host_boot(&(struct host_config){ .megabytes = 5 });
     s0 = host_run();

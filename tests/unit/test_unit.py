@@ -25,6 +25,18 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("unit_case", cases)
 
 
+#: Program, arguments: the optimised builds of the model tests, at the lengths that count.
+LONG = [("test_model-fast", ["steps=200000", "seed=7"]), ("test_states-fast", ["objects=2"]),
+        ("test_storm-fast", ["steps=200000"])]
+
+
+@pytest.mark.parametrize("program, arguments", LONG, ids=lambda value: value if isinstance(value, str) else "")
+def test_long(program, arguments, build):
+    done = subprocess.run([build / "unit" / program, *arguments], capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    assert "ok " in done.stdout
+
+
 def test_unit(unit_case, build):
     program, name = unit_case
     assert name is not None, f"{program} is not built, or lists no test: run make unit"
