@@ -125,7 +125,9 @@ static void timeline(uint32_t intervals)
 
         sleep_interval();
         (void)l4_debug_clock(&now, &per_ms);
-        us = (uint32_t)(now - before) / (per_ms / 1000u ? per_ms / 1000u : 1u);
+        /* A tick is a TSC cycle, or one of the 1.19 MHz timer: keep the precision of both. */
+        us = per_ms >= 100000u ? (uint32_t)(now - before) / (per_ms / 1000u)
+                               : (uint32_t)(now - before) * 1000u / per_ms;
         before = now;
         for (i = 0; i < WORKERS; i++) {
             uint32_t budget, period, consumed, share, k;
