@@ -9,3 +9,4 @@ unit-tests += test_storm
 unit-tests += test_memory
 unit-tests += test_states
 unit-tests += test_shortage
+unit-tests += test_rules
