@@ -5,7 +5,8 @@
  * sender's user memory into the receiver's message buffer.
  *
  * All tests come before the first store.  What is tested is kept in the shape of one test by those who
- * change it seldom: endpoint.plain, thread.unusual, ipc.phase.  The frame pointer is worth a
+ * change it seldom: endpoint.plain, thread.unusual, ipc.phase.  An architecture may do the most common part
+ * of this by hand (arch/ia32/entry/ipc_fast.inc): what changes here changes there.  The frame pointer is worth a
  * register here; a stack walk that starts inside skips one frame.
  */
 #include "kernel/ipc.h"
@@ -19,8 +20,6 @@
 
 #define FAST_W0_MASK (15u | 0xc00u) /* NR, ST */
 #define FAST_W1_MASK 0x00cu         /* TS */
-#define FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) | \
-                    (1u << TRACE_SWITCH))
 #define REGISTER_WORDS 3u           /* message words in W2..W4 */
 #define ACCEPTS_SHIFT 4u            /* RC and RT in W1 */
 #define PHASE_RECEIVING 1u          /* ipc.phase: sent, no end, no timeout */
@@ -92,7 +91,7 @@ NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
 
     w = t->frame.w[0];
     if (UNLIKELY(w & FAST_W0_MASK) || UNLIKELY(t->frame.w[1] & FAST_W1_MASK) ||
-        UNLIKELY(trace_mask & FAST_TRACE))
+        UNLIKELY(trace_mask & IPC_FAST_TRACE))
         return NULL;
     task = t->task;
     send = cap_lookup(task, w >> L4_NAME_SHIFT);

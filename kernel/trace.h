@@ -51,6 +51,9 @@ struct trace_stop { uint32_t mask, object, hits; };
 extern struct trace_stop trace_stop;
 extern const char *const trace_event_names[];
 
+/* With any of these on, IPC goes the general way, which writes them.  */
+#define IPC_FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) | (1u << TRACE_SWITCH))
+
 #define TRACE(event, a, b, c)                                                      \
     do {                                                                           \
         if (UNLIKELY(trace_mask & (1u << TRACE_##event)))                          \

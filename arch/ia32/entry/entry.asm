@@ -17,6 +17,10 @@
         extern  kernel_exit
         extern  sys_entry
         extern  ipc_fast
+        extern  cap_epoch
+        extern  trace_mask
+        extern  boot_sched
+        extern  clock_offset
         extern  cpu_tss
         extern  trap_user
         extern  trap_kernel
@@ -80,18 +84,23 @@ sysenter_entry:
         push    dword 0
         push    dword SYSENTER_VECTOR
         PUSH_REGISTERS
-        mov     ebx, esp                        ; &thread->frame
+        lea     ebx, [esp - THREAD_FRAME]       ; the thread
         KERNEL_SEGMENTS
-        mov     byte [ebx - THREAD_FRAME + THREAD_FAST_EXIT], 1
-        test    dword [ebx + FRAME_EFLAGS], FLAG_NT | FLAG_IOPL
+        mov     byte [ebx + THREAD_FAST_EXIT], 1
+        test    dword [esp + FRAME_EFLAGS], FLAG_NT | FLAG_IOPL
         mov     esp, kernel_stack_top
         jnz     .clean
 .clean_done:
-        sub     ebx, THREAD_FRAME
+
+%include "arch/ia32/entry/ipc_fast.inc"
+
+.general:
+        test    byte [ebx + W(0)], 15
+        jnz     .call
         mov     eax, ebx
         call    ipc_fast                        ; eax = the thread to resume, or 0
         test    eax, eax
-        jz      .general
+        jz      .call
 
         ; What is left of arch_prepare(); after kernel_exit() it changes nothing.
         mov     edx, [eax + THREAD_TASK]
@@ -106,7 +115,7 @@ sysenter_entry:
         mov     [cpu_tss + AREA_ESP0], ecx
         jmp     enter_user.thread
 
-.general:
+.call:
         push    ebx
         call    sys_entry
         add     esp, 4

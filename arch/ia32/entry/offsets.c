@@ -7,9 +7,16 @@
 #include <arch/memory.h>
 #include "arch/ia32/arch.h"
 #include "kernel/cpu.h"
+#include "kernel/ipc.h"
+#include "kernel/sched.h"
 #include "kernel/thread.h"
+#include "kernel/trace.h"
 
 #define OFFSET(name, value) __asm__ volatile(".ascii \"OFFSET " #name " %0\"" : : "i"(value))
+
+/* entry/ipc_fast.inc reads neighbours in one access. */
+STATIC_ASSERT(offsetof(struct cpu, lent) == offsetof(struct cpu, resched) + 1);
+STATIC_ASSERT(offsetof(struct kobj, flags) == offsetof(struct kobj, type) + 1);
 
 void offsets(void);
 void offsets(void)
@@ -29,6 +36,48 @@ void offsets(void)
     OFFSET(FRAME_EFLAGS, offsetof(struct user_frame, eflags));
     OFFSET(FRAME_ESP, offsetof(struct user_frame, esp));
     OFFSET(FRAME_SS, offsetof(struct user_frame, ss));
+    OFFSET(CPU_RESV, offsetof(struct cpu, resv));
+    OFFSET(CPU_SINCE, offsetof(struct cpu, since));
+    OFFSET(CPU_FPU_OWNER, offsetof(struct cpu, fpu_owner));
+    OFFSET(CPU_IO_TASK, offsetof(struct cpu, io_task));
+    OFFSET(CPU_RESCHED, offsetof(struct cpu, resched));
+    OFFSET(CPU_SWITCHES, offsetof(struct cpu, switches));
+    OFFSET(SCHED_TOP, offsetof(struct sched, top));
+    OFFSET(SCHED_TIMER_AT, offsetof(struct sched, timer_at));
+    OFFSET(TASK_CAP_DIR, offsetof(struct task, cap_dir));
+    OFFSET(NODE_NAME, offsetof(struct node, name));
+    OFFSET(NODE_OBJ, offsetof(struct node, obj));
+    OFFSET(NODE_BADGE, offsetof(struct node, badge));
+    OFFSET(NODE_BADGE_LEN, offsetof(struct node, badge_len));
+    OFFSET(KOBJ_TYPE, offsetof(struct kobj, type));
+    OFFSET(ENDPOINT_QUEUE, offsetof(struct endpoint, queue));
+    OFFSET(ENDPOINT_PLAIN, offsetof(struct endpoint, plain));
+    OFFSET(ENDPOINT_WAITING, offsetof(struct endpoint, waiting));
+    OFFSET(RESV_FLAGS, offsetof(struct resv, flags));
+    OFFSET(RESV_PRIO, offsetof(struct resv, prio));
+    OFFSET(RESV_LEFT, offsetof(struct resv, left));
+    OFFSET(RESV_REFILL_RANK, offsetof(struct resv, refill.rank));
+    OFFSET(RESV_NOT_QUICK, RESV_QUEUED | RESV_BACKGROUND);
+    OFFSET(THREAD_STATE, offsetof(struct thread, state));
+    OFFSET(THREAD_UNUSUAL, offsetof(struct thread, unusual));
+    OFFSET(THREAD_SYSCALL, offsetof(struct thread, syscall));
+    OFFSET(THREAD_QUEUE_NEXT, offsetof(struct thread, queue_next));
+    OFFSET(THREAD_QUEUE_PREV, offsetof(struct thread, queue_prev));
+    OFFSET(THREAD_RESV, offsetof(struct thread, resv));
+    OFFSET(THREAD_BLOCKED_SINCE, offsetof(struct thread, blocked_since));
+    OFFSET(THREAD_SWITCHES, offsetof(struct thread, switches));
+    OFFSET(THREAD_TCR_SENDER, offsetof(struct thread, tcr[L4_TCR_SENDER]));
+    OFFSET(UIPC_ENDPOINT, offsetof(struct thread, uipc.endpoint));
+    OFFSET(UIPC_RECV, offsetof(struct thread, uipc.recv));
+    OFFSET(UIPC_PHASE, offsetof(struct thread, uipc.phase));
+    OFFSET(UIPC_ACCEPTS, offsetof(struct thread, uipc.accepts));
+    OFFSET(UIPC_EPOCH, offsetof(struct thread, uipc.epoch));
+    OFFSET(STATE_READY, THREAD_READY);
+    OFFSET(STATE_RECV, THREAD_RECV);
+    OFFSET(RIGHT_R, L4_R);
+    OFFSET(RIGHT_W, L4_W);
+    OFFSET(TYPE_ENDPOINT, L4_TYPE_ENDPOINT);
+    OFFSET(IPC_FAST_TRACE, IPC_FAST_TRACE);
     OFFSET(KERNEL_CS, SEL_KERNEL_CS);
     OFFSET(KERNEL_DS, SEL_KERNEL_DS);
     OFFSET(USER_CS, SEL_USER_CS);
