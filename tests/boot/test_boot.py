@@ -104,12 +104,41 @@ def run_bochs(iso, directory, ending, limit=300):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("bochs")  # it listens on a fixed port: one at a time
 def test_iso_in_bochs(build, tmp_path):
     if not shutil.which("bochs"):
         pytest.fail("bochs is not installed: scripts/install-packages")
     copy = tmp_path / "l4sec.iso"
     shutil.copy(build / "l4sec.iso", copy)
     assert "PANIC" not in run_bochs(copy, tmp_path / "bochs", r"rounds played")
+
+
+GUEST_MENU = """set timeout=0
+menuentry "conformance" {{
+    multiboot /boot/l4sec.elf fault=log
+    module /boot/guest.elf guest entry={entry}
+}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("bochs")
+@pytest.mark.parametrize("entry", ["int", "sysenter"])
+def test_conformance_in_bochs(build, tmp_path, entry):
+    """Bochs checks what QEMU does not: segment limits, null segments, alignment."""
+    boot = tmp_path / "iso/boot"
+    (boot / "grub").mkdir(parents=True)
+    for source in (build / "l4sec.elf", build / "user/guest.elf"):
+        subprocess.run(["objcopy", "--strip-debug", source, boot / source.name], check=True)
+    (boot / "grub/grub.cfg").write_text(GUEST_MENU.format(entry=entry))
+    iso = tmp_path / "guest.iso"
+    subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", iso, tmp_path / "iso"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    text = run_bochs(iso, tmp_path / "bochs", r"(?m)^1\.\.\d+\s*$", limit=900)
+    results = qemu.tap(text.replace("\r", ""))
+    failed = [name for name, ok in results.items() if not ok]
+    assert not failed and len(results) >= 100, f"{failed}\n" + "\n".join(
+        line for line in text.splitlines() if line.startswith("#"))
 
 
 # ---- what cannot work: a message that says what to do, and no hang ----
