@@ -53,6 +53,7 @@ extern const struct l4_bootinfo *guest_boot;
 
 /* One system call through the entry under test; returns W0. */
 uint32_t guest_call(struct l4_words *w);
+bool guest_uses_sysenter(void);
 uint32_t call5(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w4, struct l4_words *out);
 
 /* int 0x40 with the parameter words from W5 on at `address`, whatever that is. */

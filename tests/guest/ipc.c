@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* short-ipc: words, items, timeouts, badges, errors.  [M 2.3] [M 3.2.1] */
-#include "tests/guest/guest.h"
+#include "tests/guest/kit.h"
 
 static volatile uint32_t ep_a, ep_b, runs, rc_limit, result, helper_sc, helper_st;
 static struct message helper_msg;
@@ -25,12 +25,6 @@ static void echo_for_ever(void)
 
     for (;;)
         w0 = ipc(L4_CAP(ep_b), 0, (w0 >> 4) & 63u, L4_CAP(ep_a), 0, 63, L4_TS_NEVER, &msg);
-}
-
-static void settle(void)
-{
-    for (unsigned i = 0; i < 4; i++)
-        yield_to_others();
 }
 
 CASE(ipc_no_phase, "G17", "with neither phase short-ipc returns OK at once")

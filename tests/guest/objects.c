@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* create, convert, destruction, unmap, cap-inspect.  [M 2.5] [M 3.2.3] [M 3.2.4] */
-#include "tests/guest/guest.h"
-
-static uint32_t inspect(uint32_t op, uint32_t c1, uint32_t c2, struct l4_words *out)
-{
-    return call5(L4_CAP(c1) | op << 4 | L4_SYS_CAP_INSPECT, L4_CAP(c2), 0, 0, 0, out);
-}
+#include "tests/guest/kit.h"
 
 static bool same(uint32_t c1, uint32_t c2)
 {

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* exchange-registers, thread-control, startup, faults, exceptions, time.  [M 2.1.2] [M 2.2] [M 2.4] */
-#include "tests/guest/guest.h"
+#include "tests/guest/kit.h"
 
 static volatile uint32_t counter, ep_fault, ep_reply, seen;
-
-static void settle(void)
-{
-    for (unsigned i = 0; i < 4; i++)
-        yield_to_others();
-}
 
 static void count_for_ever(void)
 {
@@ -414,7 +408,7 @@ CASE(schedule_read_root, "G29", "the initial reservation: priority 255, soft, bu
     EXPECT_EQ(w.w[5], 10000);
 }
 
-static uint32_t schedule(uint32_t ops, uint32_t res, uint32_t src, uint32_t prio, uint32_t budget, uint32_t period, struct l4_words *w)
+static uint32_t schedule_prio(uint32_t ops, uint32_t res, uint32_t src, uint32_t prio, uint32_t budget, uint32_t period, struct l4_words *w)
 {
     w->w[0] = L4_CAP(res) | ops | L4_SYS_SCHEDULE;
     w->w[1] = src;
@@ -432,11 +426,11 @@ CASE(schedule_split, "G29", "split takes the share from the source: 2000 of 1000
 
     EXPECT_EQ(create(L4_TYPE_RESERVATION, a, 0, 0), 0);
     EXPECT_EQ(create(L4_TYPE_RESERVATION, b, 0, 0), 0);
-    EXPECT_EQ(schedule(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 2000, 10000, &w) & 15u, 0);
-    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 2000, 10000, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
     EXPECT_EQ(w.w[4], 7999);
-    EXPECT_EQ(schedule(L4_SCHED_SPLIT, b, L4_CAP(L4_S0_RESERVATION), 100, 1500, 5000, &w) & 15u, 0);
-    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_SPLIT, b, L4_CAP(L4_S0_RESERVATION), 100, 1500, 5000, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
     EXPECT_EQ(w.w[4], 4999);
 }
 
@@ -446,9 +440,9 @@ CASE(schedule_destroy_returns_share, "G29", "a destroyed reservation gives its s
     uint32_t a = cap_new();
 
     EXPECT_EQ(create(L4_TYPE_RESERVATION, a, 0, 0), 0);
-    EXPECT_EQ(schedule(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 2000, 10000, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 2000, 10000, &w) & 15u, 0);
     EXPECT_EQ(flush_cap(a) & 15u, 0);
-    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
     EXPECT_EQ(w.w[4], 10000);
 }
 
@@ -458,9 +452,9 @@ CASE(schedule_merge, "G29", "merge returns the whole share to the split parent")
     uint32_t a = cap_new();
 
     EXPECT_EQ(create(L4_TYPE_RESERVATION, a, 0, 0), 0);
-    EXPECT_EQ(schedule(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 3000, 10000, &w) & 15u, 0);
-    EXPECT_EQ(schedule(L4_SCHED_MERGE, a, L4_CAP(L4_S0_RESERVATION), 0, 0, 0, &w) & 15u, 0);
-    EXPECT_EQ(schedule(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 3000, 10000, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_MERGE, a, L4_CAP(L4_S0_RESERVATION), 0, 0, 0, &w) & 15u, 0);
+    EXPECT_EQ(schedule_prio(L4_SCHED_READ, L4_S0_RESERVATION, NO_CAP, 0, 0, 0, &w) & 15u, 0);
     EXPECT_EQ(w.w[4], 10000);
 }
 
@@ -471,10 +465,10 @@ CASE(schedule_split_too_much, "G29", "a share above the source's is SHARE, a pri
 
     EXPECT_EQ(create(L4_TYPE_RESERVATION, a, 0, 0), 0);
     EXPECT_EQ(create(L4_TYPE_RESERVATION, b, 0, 0), 0);
-    EXPECT_EQ(L4_ERR_DETAIL(schedule(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 20000, 10000, &w)) != 0, 1);
-    EXPECT_EQ(schedule(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 2000, 10000, &w) & 15u, 0);
-    EXPECT_EQ(L4_ERR_DETAIL(schedule(L4_SCHED_SPLIT, b, L4_CAP(a), 101, 1000, 10000, &w)), L4_D_PRIO);
-    EXPECT_EQ(L4_ERR_DETAIL(schedule(L4_SCHED_SPLIT, b, L4_CAP(a), 100, 3000, 10000, &w)), L4_D_SHARE);
+    EXPECT_EQ(L4_ERR_DETAIL(schedule_prio(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 20000, 10000, &w)) != 0, 1);
+    EXPECT_EQ(schedule_prio(L4_SCHED_SPLIT, a, L4_CAP(L4_S0_RESERVATION), 100, 2000, 10000, &w) & 15u, 0);
+    EXPECT_EQ(L4_ERR_DETAIL(schedule_prio(L4_SCHED_SPLIT, b, L4_CAP(a), 101, 1000, 10000, &w)), L4_D_PRIO);
+    EXPECT_EQ(L4_ERR_DETAIL(schedule_prio(L4_SCHED_SPLIT, b, L4_CAP(a), 100, 3000, 10000, &w)), L4_D_SHARE);
 }
 
 CASE(switch_yield, "G30", "thread-switch without a destination lets the others run")
