@@ -260,6 +260,22 @@ CHECK_RULE(ipc_phase, "IPC-5", "IPC", "the phase of an IPC agrees with the state
     }
 }
 
+CHECK_RULE(ipc_epoch, "IPC-6", "IPC", "a receiver found by ipc_fast() still may receive, if no capability was lost since it came")
+{
+    struct endpoint *ep;
+
+    FOR_EACH(c, ep, endpoint, ENDPOINT) {
+        const struct thread *t = ep->plain;
+        enum l4_detail reason;
+
+        if (!t || kobj_is_dying(&ep->obj) || !t->task || t->uipc.epoch != cap_epoch)
+            continue;
+        if (cap_object(t->task, t->uipc.recv, L4_TYPE_ENDPOINT, L4_R, &reason) != &ep->obj)
+            check_fail(c, "ep%u: th%u may not receive from it any more, and nobody noticed", ep->obj.id,
+                       t->obj.id);
+    }
+}
+
 /* ---- kernel-made messages ---------------------------------------------------------------------------- */
 
 CHECK_RULE(fault_kind, "FLT-1", "FLT", "a nested IPC is kernel-made; interrupts are sent by hardware threads, and only those")

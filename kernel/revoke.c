@@ -149,9 +149,10 @@ static void revoke_weaken(struct revoke *rv, struct node *n, uint32_t rights)
 {
     if (!(rv->how & REVOKE_KEEP) && node_space(n) == L4_SPACE_MEM)
         rv->refs |= (uint8_t)space_refs(n, true);
-    if (node_space(n) == L4_SPACE_CAP)
-        n->name = (n->name & ~15u) | rights; /* nothing else knows of them */
-    else if (rights != node_rights(n))
+    if (node_space(n) == L4_SPACE_CAP) {
+        n->name = (n->name & ~15u) | rights; /* nothing else knows of them, but who asked before */
+        cap_epoch++;
+    } else if (rights != node_rights(n))
         space_set_rights(n, rights);
 }
 

@@ -67,6 +67,20 @@ static void expect_sound(void)
     calls++;
 }
 
+static unsigned broken(const char *id)
+{
+    struct check c = { 0 };
+    unsigned failures = 0;
+
+    for (unsigned i = 0; i < LINKSET_COUNT(check_rules); i++) {
+        const struct check_rule *rule = LINKSET_GET(check_rules, i);
+
+        if (!strcmp(rule->id, id))
+            failures += check_run(&c, rule);
+    }
+    return failures;
+}
+
 static uint32_t *user_word(struct thread *t, unsigned n)
 {
     uint32_t *p;
@@ -254,6 +268,29 @@ TEST(stale_capability)
     EXPECT_EQ(t->state, THREAD_READY);
     EXPECT(ipc_of(root, L4_CAP_INVALID, 0, L4_CAP(ENDPOINT_CAP(3)), 0, 0) == t);
     EXPECT_EQ(t->frame.w[0], L4_ERR(L4_CAP, L4_D_EMPTY, 1));
+}
+
+/* The shortest path finds a receiver whose right is gone: it must not get the message. */
+TEST(stale_plain_receiver)
+{
+    struct thread *t;
+
+    set_up(2);
+    t = threads[1];
+    EXPECT(ipc_of(root, L4_CAP_INVALID, 0, L4_CAP(ENDPOINT_CAP(0)), 3, 0) == t);
+    EXPECT_EQ(broken("IPC-6"), 0);
+    root->uipc.recv ^= L4_CAP(1);
+    EXPECT(broken("IPC-6") != 0); /* the rule sees it */
+    root->uipc.recv ^= L4_CAP(1);
+    t->frame.w[0] = 1u << 12 | L4_SYS_UNMAP;
+    t->frame.w[1] = L4_CAP_FPAGE(ENDPOINT_CAP(0), L4_R);
+    EXPECT(host_syscall(t) == t);
+    t->frame.w[2] = TAG;
+    EXPECT(ipc_of(t, L4_CAP(ENDPOINT_CAP(0)), 1, L4_CAP(ENDPOINT_CAP(1)), 3, 0) == root);
+    EXPECT_EQ(t->state, THREAD_SEND);
+    EXPECT_EQ(root->frame.w[0], L4_ERR(L4_CAP, L4_D_RIGHTS, 1));
+    /* another capability lost a right: the one in use did not */
+    EXPECT(ipc_of(root, L4_CAP_INVALID, 0, L4_CAP(ENDPOINT_CAP(3)), 3, 0) == NULL);
 }
 
 /* A fault travels to the handler and its answer back; the call it interrupted is repeated. */
