@@ -193,6 +193,11 @@ struct thread *kernel_exit(void)
             arch_load_space(t->task);
             cpu_stretch_begin();
             cont(t);
+            /*
+             * Two threads that take each other's fault messages for replies would go round here for ever
+             * without a user instruction: interrupts come in, and time is charged.  [G42]
+             */
+            (void)preempt_point(PREEMPT_EXIT);
             continue;
         }
         if (UNLIKELY(t->halt_pending)) {
