@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Options and fixtures that all tests share."""
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -9,10 +10,9 @@ import sys
 import pytest
 
 TESTS = pathlib.Path(__file__).resolve().parent
-ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))
 
-from harness import qemu  # noqa: E402
+from harness import ROOT, qemu  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def build(request):
-    path = pathlib.Path(request.config.getoption("--build"))
+    path = pathlib.Path(request.config.getoption("--build")).resolve()
     if not (path / "l4sec.elf").exists():
         pytest.exit(f"{path}/l4sec.elf does not exist: run make first", returncode=4)
     return path
@@ -38,10 +38,14 @@ def build(request):
 
 @pytest.fixture(scope="session")
 def release_build(build):
-    path = build.parent / "ia32-release"
-    if not (path / "l4sec.elf").exists():
-        subprocess.run(["make", "-s", "-C", str(ROOT), "MODE=release"], check=True,
-                       stdout=subprocess.DEVNULL, env={**os.environ, "MAKEFLAGS": ""})
+    """The release kernel and its programs, beside the debug build; made once, whichever worker comes first."""
+    path = build.parent / f"{build.name}-release-test"
+    path.mkdir(exist_ok=True)
+    clean = {name: value for name, value in os.environ.items() if name not in ("O", "MODE", "MAKEFLAGS", "MAKELEVEL")}
+    with open(path / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "-C", str(ROOT), "MODE=release", f"O={path.relative_to(ROOT)}", "kernel", "user"],
+                       check=True, stdout=subprocess.DEVNULL, env=clean)
     return path
 
 

@@ -3,9 +3,9 @@
 
 import re
 
-import conftest
+from harness import ROOT
 
-BASELINE = conftest.ROOT / "user/bench/baseline.txt"
+BASELINE = ROOT / "user/bench/baseline.txt"
 #: Percent. The compiler's version moves the numbers a little; a defect moves them a lot.
 TOLERANCE = 15
 LINE = re.compile(r"^bench (\S+) (\d+) instructions\s*$", re.MULTILINE)

@@ -7,13 +7,13 @@ import subprocess
 
 import pytest
 
-import conftest
+from harness import ROOT
 
-SCRIPT = conftest.ROOT / "scripts/l4sec"
+SCRIPT = ROOT / "scripts/l4sec"
 
 
 def l4sec(build, *arguments, limit=300):
-    environment = {**os.environ, "O": str(build.relative_to(conftest.ROOT))}
+    environment = {**os.environ, "O": str(build.relative_to(ROOT))}
     return subprocess.run([SCRIPT, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           errors="replace", timeout=limit, env=environment, check=False)
 
