@@ -29,6 +29,8 @@ CASE(faults_that_answer_each_other, "I-12", "two threads that take each other's 
     rounds = 0;
     thread_start(count, 255);
     thread_run(a, send_to_nothing, page(40) + 4080);
+    /* we take the first message, so that one of them waits for its reply when the other one faults */
+    EXPECT_EQ(ipc(NO_CAP, 0, 0, L4_CAP(ep_a), 0, 0, L4_TS_NEVER, NULL), 0);
     thread_run(b, send_to_nothing, page(41) + 4080);
     for (unsigned i = 0; i < 20; i++)
         yield_to_others();
