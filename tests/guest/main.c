@@ -433,6 +433,10 @@ int main(const struct l4_bootinfo *boot)
         failed = sweep_main(arguments);
         l4_exit(failed ? 1 : 0x10);
     }
+    if (l4_argument(arguments, "trees", dummy, sizeof dummy)) {
+        trees_main(arguments);
+        l4_exit(guest_failures ? 1 : 0x10);
+    }
     for (i = 0; i < count; i++) {
         const struct guest_case *c = __start_set_guest_cases[i];
 
