@@ -328,6 +328,7 @@ static bool force_preempt;
 
 static void window(void)
 {
+    host_advance(pick(2000)); /* two threads that answer each other's faults would go on for ever */
     host_clock += 1000; /* kernel work takes time, so that nobody goes round in the kernel for ever */
     if (force_preempt && pick(3) == 0)
         this_cpu()->resched = true;
