@@ -203,8 +203,8 @@ $(O)/l4sec.iso: $(kernel) $(programs) arch/pc/grub.cfg
 	$(Q)grub-mkrescue -d /usr/lib/grub/i386-pc -o $@ $(O)/iso >$(O)/iso.log 2>&1 || { cat $(O)/iso.log; exit 1; }
 
 # ---- checks of the text --------------------------------------------------------------------------
-.PHONY: lint lint-headers lint-layers
-lint: lint-headers lint-layers ## headers compile alone, layers hold
+.PHONY: lint lint-headers lint-layers check-spec conformance
+lint: lint-headers lint-layers check-spec ## headers compile alone, layers hold, each section of the specification has code and test
 kernel-headers := $(sort $(wildcard kernel/*.h kernel/*/*.h kernel/abi/l4sec/*.h kdb/*.h gdbstub/*.h \
                     arch/$(ARCH)/*/*.h arch/$(ARCH)/include/arch/*.h))
 lint-headers: $(patsubst %,$(O)/lint/%.ok,$(kernel-headers))
@@ -219,6 +219,11 @@ lint-layers:
 	    $(filter kernel/%,$(kernel-headers))) | grep -v '^kernel/debug/.*"kdb/kdb.h"' || \
 	    { echo 'lint: the kernel includes what is above it'; false; }
 	$(Q)! grep -nE '\b(asm|__asm__)\b' $(filter kernel/%,$(kernel-c)) || { echo 'lint: assembly in kernel/'; false; }
+
+check-spec: ## each section of scripts/spec.txt has code and a test, and docs/conformance.md says so
+	$(Q)$(PYTHON) scripts/spec_trace.py --check
+conformance: ## write docs/conformance.md
+	$(Q)$(PYTHON) scripts/spec_trace.py
 
 comma := ,
 $(O)/compile_commands.json: Makefile $(fragments)

@@ -13,6 +13,7 @@
 
 #include "kernel/object.h"
 
+/* The second-class objects that take whole frames.  [M 2.8.1] */
 enum frame_use {
     FRAME_FREE = 0, FRAME_PAGEDIR = 8, FRAME_DIRSHADOW = 9, FRAME_CAPDIR = 10, FRAME_IOBITMAP = 11,
     FRAME_PAGETABLE = 12 /* or the view of a superpage */, FRAME_SHADOW = 13, FRAME_CAPTABLE = 14,

@@ -202,7 +202,7 @@ static void map_cap(const struct map_job *job, unsigned *work)
         m->offset++;
         return;
     }
-    if (to == L4_CAP_INVALID) {
+    if (to == L4_CAP_INVALID) { /* [G2] */
         fail(m, L4_D_BAD_VALUE);
         m->offset++;
         return;

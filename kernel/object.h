@@ -88,7 +88,7 @@ enum kobj_flag {
 };
 
 /*
- * The head of every first-class object.  `id` is unique for ever and is what kdb and GDB show.
+ * The head of every first-class object.  [M 2.8.1]  `id` is unique for ever and is what kdb and GDB show.
  * Invariant (OBJ group): KOBJ_DYING <=> on the reap list.
  */
 struct kobj {

@@ -76,6 +76,7 @@ struct node *io_lookup(const struct task *task, uint32_t port)
     return NULL;
 }
 
+/* The invalid capability is number 0xfffff, whose slot nobody ever fills.  [G2] */
 struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type type, uint32_t rights,
                         enum l4_detail *reason)
 {

@@ -23,6 +23,7 @@ void sys_entry(struct thread *t)
     sys_dispatch(t);
 }
 
+/* Numbers that are reserved end like numbers that nobody knows; bits without a meaning are not looked at.  [M 1.6.1] */
 void sys_dispatch(struct thread *t)
 {
     uint32_t nr = t->frame.w[0] & NR_MASK;
@@ -73,7 +74,7 @@ void sys_finish(struct thread *t, uint32_t w0)
     t->syscall = false;
 }
 
-/* Are `count` words from `address` user memory? */
+/* Are `count` words from `address` user memory?  [M 3.1.1] */
 static bool words_in_user_memory(uint32_t address, unsigned count)
 {
     return address < L4_USER_TOP && count * 4u <= L4_USER_TOP - address;

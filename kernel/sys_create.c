@@ -171,6 +171,7 @@ static uint32_t initial_error(enum l4_detail detail)
     return memory ? L4_ERR(L4_NOMEM, detail, OBJ_RES) : L4_ERR(L4_MAP, detail, PARAM0);
 }
 
+/* The one way to map without a message.  [G6] */
 static void initial_map(struct thread *t)
 {
     struct name_state *s = &t->names;

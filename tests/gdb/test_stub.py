@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The GDB stub with the real GDB, and with packets that GDB would not send."""
+"""The GDB stub with the real GDB, and with packets that GDB would not send.  [G44]"""
 
 import pathlib
 import random

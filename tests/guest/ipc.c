@@ -164,7 +164,7 @@ CASE(ipc_timeout_values, "G16", "absolute timeouts are reserved: BAD_VALUE")
     EXPECT_ERROR(tcr_write(NO_CAP, L4_TCR_TIMEOUT1, 0x80000000u), L4_PARAM, L4_D_BAD_VALUE);
 }
 
-CASE(ipc_sender_id_is_tcr3, "G4", "without a badge the sender id is the sender's TCR 3")
+CASE(ipc_sender_id_is_tcr3, "M 2.1 G4", "without a badge the sender id is the sender's TCR 3")
 {
     struct message msg = { 0 };
     uint32_t th;
@@ -259,7 +259,7 @@ static uint32_t alias(uint32_t ep, uint32_t rights)
     return name;
 }
 
-CASE(ipc_needs_send_right, "M 3.2.1", "a send needs w on the endpoint")
+CASE(ipc_needs_send_right, "M 3.2.1 G3", "a send needs w on the endpoint")
 {
     uint32_t ep = endpoint_new();
 
@@ -267,7 +267,7 @@ CASE(ipc_needs_send_right, "M 3.2.1", "a send needs w on the endpoint")
     EXPECT_ERROR(send0(ep, L4_TS_NEVER), L4_CAP, L4_D_RIGHTS);
 }
 
-CASE(ipc_needs_receive_right, "M 3.2.1", "a receive needs r on the endpoint")
+CASE(ipc_needs_receive_right, "M 3.2.1 G3", "a receive needs r on the endpoint")
 {
     uint32_t ep = endpoint_new();
 
@@ -552,7 +552,7 @@ CASE(ipc_self_send_times_out, "I-03", "sending to and receiving from the same en
     EXPECT_EQ(L4_ERR_BASE(ipc(L4_CAP(ep_a), 0, 3, L4_CAP(ep_a), 0, 3, L4_TS_TCR16, &msg)), L4_SND_TIMEOUT);
 }
 
-CASE(ipc_parameter_words_in_kernel_memory, "G9", "parameter words outside user memory: PARAM, KERNEL_RANGE")
+CASE(ipc_parameter_words_in_kernel_memory, "M 3.1.1 G9", "parameter words outside user memory: PARAM, KERNEL_RANGE")
 {
     uint32_t ep = L4_CAP(endpoint_new());
 

@@ -206,7 +206,7 @@ CASE(map_no_pagetable, "G13", "an unbacked memory name without resources is MAP,
     EXPECT_ERROR(give_map(L4_FPAGE(page(3), L4_SPACE_MEM, 12, L4_R), CHILD), L4_MAP, L4_D_NO_PAGETABLE);
 }
 
-CASE(map_no_captable, "G13", "an unbacked capability name without resources is MAP, NO_CAPTABLE")
+CASE(map_no_captable, "G13 G53", "an unbacked capability name without resources is MAP, NO_CAPTABLE")
 {
     peer_start_in_task();
     EXPECT_ERROR(give_map(L4_CAP_FPAGE(peer.ep, L4_W), L4_CAP(0x12345)), L4_MAP, L4_D_NO_CAPTABLE);
@@ -503,7 +503,7 @@ CASE(mapres_none, "G13", "without any resources an item fails: MAP, RES_EMPTY")
     EXPECT_ERROR(give_map(L4_CAP_FPAGE(ep, L4_W), L4_CAP(cap_new())), L4_MAP, L4_D_RES_EMPTY);
 }
 
-CASE(mapres_needs_w, "G13", "a kernel page without w is no resource")
+CASE(mapres_needs_w, "G3 G13", "a kernel page without w is no resource")
 {
     struct message msg = { 0 };
     uint32_t ep = endpoint_new(), kp = kpage_new(8, 12), weak;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The conformance suite in the guest, through both kernel entries."""
+"""The conformance suite in the guest, through both kernel entries.  [M 4.1.1] [M 4.1.2] [G9]"""
 
 import pytest
 

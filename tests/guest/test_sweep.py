@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A timer interrupt at instruction boundaries of operations, and a second thread that acts there.
+"""A timer interrupt at instruction boundaries of operations, and a second thread that acts there.  [G42]
 
 One instruction takes 1.024 virtual microseconds (-icount shift=10), so a sleep of n microseconds ends at an
 instruction boundary. Here every STRIDE-th boundary; `make soak` takes each.

@@ -53,7 +53,7 @@ CASE(exregs_read_right, "M 3.2.2", "without r the outputs are 0, without w nothi
     EXPECT_ERROR(exregs(L4_XR_SET_USER, L4_CAP(th), 0, 0, 0, 44, NULL), L4_CAP, L4_D_RIGHTS);
 }
 
-CASE(exregs_halt_resume, "M 2.2.1", "a halted thread does not run until it is resumed")
+CASE(exregs_halt_resume, "M 2.2 M 2.2.1", "a halted thread does not run until it is resumed")
 {
     struct l4_words w;
     uint32_t th, at;
@@ -111,7 +111,7 @@ CASE(exregs_state_bits, "G22", "S, R and N tell what the thread is doing")
     EXPECT_EQ(w.w[0] & 0xfffffff0u & ~0xf0u, 0);
 }
 
-CASE(tcr_defaults, "G23", "fresh threads: handlers invalid, the rest 0")
+CASE(tcr_defaults, "M 3.1.3 G23", "fresh threads: handlers invalid, the rest 0")
 {
     uint32_t th = thread_make(), value;
 
@@ -194,14 +194,14 @@ CASE(tcr_many_heads, "M 3.2.5", "63 values with 13 heads are read in one call")
     }
 }
 
-CASE(tcr_bind_running, "G23", "a bound thread cannot be bound again: STATE, RUNNING")
+CASE(tcr_bind_running, "G23 M 2.2.2", "a bound thread cannot be bound again: STATE, RUNNING")
 {
     uint32_t th = thread_make();
 
     EXPECT_ERROR(tcr_write(L4_CAP(th), L4_TCR_TASK, OWN_TASK), L4_STATE, L4_D_RUNNING);
 }
 
-CASE(tcr_unbind_bind, "S2", "an unbound thread can be bound anew")
+CASE(tcr_unbind_bind, "S2 M 2.2 M 2.2.2", "an unbound thread can be bound anew")
 {
     uint32_t th = thread_make();
 
@@ -393,7 +393,7 @@ CASE(fault_nested_abort, "G22", "CC = 3 ends a nested fault message: the instruc
 
 /* ---- time ---- */
 
-CASE(schedule_read_root, "G29", "the initial reservation: priority 255, soft, budget = period = 10000")
+CASE(schedule_read_root, "M 2.4.1 G29", "the initial reservation: priority 255, soft, budget = period = 10000")
 {
     struct l4_words w;
 
@@ -419,7 +419,7 @@ static uint32_t schedule_prio(uint32_t ops, uint32_t res, uint32_t src, uint32_t
     return guest_call(w);
 }
 
-CASE(schedule_split, "G29", "split takes the share from the source: 2000 of 10000 leaves 7999, then 1500 of 5000 leaves 4999")
+CASE(schedule_split, "M 2.4.2 G29", "split takes the share from the source: 2000 of 10000 leaves 7999, then 1500 of 5000 leaves 4999")
 {
     struct l4_words w;
     uint32_t a = cap_new(), b = cap_new();
@@ -471,7 +471,7 @@ CASE(schedule_split_too_much, "G29", "a share above the source's is SHARE, a pri
     EXPECT_EQ(L4_ERR_DETAIL(schedule_prio(L4_SCHED_SPLIT, b, L4_CAP(a), 100, 3000, 10000, &w)), L4_D_SHARE);
 }
 
-CASE(switch_yield, "G30", "thread-switch without a destination lets the others run")
+CASE(switch_yield, "M 2.4.1 G30", "thread-switch without a destination lets the others run")
 {
     counter = 0;
     thread_start(count_for_ever, 255);
@@ -490,7 +490,7 @@ CASE(switch_wrong_index, "G30", "N with a wrong index is STATE")
     EXPECT_EQ(L4_ERR_BASE(call5(L4_CAP_INVALID | L4_SWITCH_NEXT | L4_SYS_THREAD_SWITCH, 7, 0, 0, 0, NULL)), L4_STATE);
 }
 
-CASE(processor_info, "G31", "info needs r on a CPU and tells that it runs")
+CASE(processor_info, "M 2.7.1 G31", "info needs r on a CPU and tells that it runs")
 {
     struct l4_words w;
 
@@ -499,7 +499,7 @@ CASE(processor_info, "G31", "info needs r on a CPU and tells that it runs")
     EXPECT_ERROR(call5(OWN_TASK | L4_CPU_INFO << 4 | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0, NULL), L4_CAP, L4_D_TYPE);
 }
 
-CASE(reserved_calls, "G7", "1 and 11 to 15 are NOSYS")
+CASE(reserved_calls, "M 3.1.2 G7", "1 and 11 to 15 are NOSYS")
 {
     EXPECT_EQ(L4_ERR_BASE(call5(1, 0, 0, 0, 0, NULL)), L4_NOSYS);
     for (uint32_t nr = 11; nr < 16; nr++)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the debugger says, compared with what a program does (tests/kdb/program)."""
+"""What the debugger says, compared with what a program does (tests/kdb/program).  [G44]"""
 
 import re
 import time

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The flexpage decoder and the hot-spot rule against references that share no idea with them: intervals in
- * 64 bits for the decoder, one bit after the other for the hot spot.
+ * 64 bits for the decoder, one bit after the other for the hot spot.  [M 3.1.4] [G1] [G11]
  *
  * Arguments: step=N looks at every N-th of the 2^32 words (step=1: all).
  */

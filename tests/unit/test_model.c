@@ -3,6 +3,7 @@
  * The kernel against a model: several tasks map, unmap, flush, create, convert and destroy at random by
  * real system calls; a naive model (records in one array, recursion, nothing shared with the kernel)
  * says what every name must hold.  After each step all names are compared and the invariants run.
+ * [M 2.1.1] [M 2.5] [M 2.5.1] [G26] [G40] [G41]
  *
  * Arguments: steps=N seed=N.
  */

@@ -2,7 +2,7 @@
 /*
  * Time, deadlines, reservations and the scheduler.  Numbers are compared with plain 64-bit arithmetic, the
  * heap with a sorted array, trees of splits with a list of shares, and schedules with a virtual clock of
- * one tick per nanosecond.
+ * one tick per nanosecond.  [M 2.4.1] [M 2.4.2] [G16] [G28] [G29] [G30]
  *
  * Arguments: steps=N seed=N.
  */
@@ -992,6 +992,7 @@ TEST(no_ring_of_splits)
     check_clean();
 }
 
+/* One processor: it cannot be stopped, and there is none to start.  [M 2.7.1] [G31] [G43] */
 TEST(processor_control)
 {
     boot();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Every allocation made to fail: each operation that needs kernel memory is tried with every amount of room, from
- * none to enough, in a kernel page that is filled endpoint by endpoint.  A failing call leaves the state as it was.
+ * none to enough, in a kernel page that is filled endpoint by endpoint.  A failing call leaves the state as it was.  [G24] [G51]
  */
 #include "arch/host/host.h"
 

@@ -2,7 +2,7 @@
 /*
  * Every reachable state of a small mapping database: four tasks, two objects, three right sets, one name per task
  * and object.  From each state every map and every revocation is made by the kernel's trees and compared with
- * a model that is a table and a recursion; each new state is explored in turn.
+ * a model that is a table and a recursion; each new state is explored in turn.  [M 2.1.1] [G40]
  *
  * Argument: objects=2 (default 1): the trees of both objects together.
  */

@@ -3,7 +3,7 @@
  * A storm: threads of several tasks map, unmap, create, convert and destroy at random, with time passing at
  * every preemption point so that each call is cut into pieces between which the others go on, and their
  * tasks, threads and the memory of all that vanish in mid-call.  Nothing is predicted; the invariants must
- * hold throughout, and when all is taken back the kernel's memory must be what it was.
+ * hold throughout, and when all is taken back the kernel's memory must be what it was.  [M 2.5.1] [G41] [G42]
  *
  * Arguments: steps=N seed=N.
  */

@@ -70,7 +70,7 @@
 
 entry_text_start:
 
-; ---- sysenter: EDX user EIP, ECX user ESP, ESP = &tss.esp0  [M 4.1] [G9] ---------------------------
+; ---- sysenter: EDX user EIP, ECX user ESP, ESP = &tss.esp0  [M 4.1.1] [G9] -------------------------
 
         align   16
 sysenter_entry:
@@ -140,7 +140,7 @@ sysenter_entry_stepped:
         PUSH_REGISTERS
         jmp     syscall_common
 
-; ---- int 0x40 --------------------------------------------------------------------------------------
+; ---- int 0x40  [M 4.1.2] [G9] ----------------------------------------------------------------------
 
         align   16
 syscall_entry:
