@@ -42,6 +42,14 @@ uint32_t kpage_new(unsigned n, unsigned order)
     return id;
 }
 
+uint32_t kpage_far(unsigned n, unsigned order)
+{
+    uint32_t id = cap_new();
+
+    EXPECT_EQ(create(L4_TYPE_KPAGE, id, L4_FPAGE(0x00c00000u + n * 4096u, L4_SPACE_MEM, order, L4_T), 0), 0);
+    return id;
+}
+
 static bool block_is_free(uint32_t start)
 {
     const struct l4_mem_desc *d = l4_boot_memory(guest_boot);
@@ -214,8 +222,12 @@ uint32_t victim_answer(const struct victim *v, struct message *msg, unsigned st,
 
 void victim_jump(const struct victim *v, void (*fn)(void))
 {
-    EXPECT_EQ(exregs(L4_XR_SET_IP | L4_XR_HALT_GIVEN | 1u << L4_XR_ABORT_SHIFT, L4_CAP(v->thread),
-                     address_of(fn), 0, 0, 0, NULL) & 15u, 0);
+    static uint32_t stacks[8][512];
+    uint32_t *top = &stacks[v->thread % 8u][500];
+
+    *top = address_of(thread_stop); /* where fn returns to */
+    EXPECT_EQ(exregs(L4_XR_SET_IP | L4_XR_SET_SP | L4_XR_SET_FLAGS | L4_XR_HALT_GIVEN | 1u << L4_XR_ABORT_SHIFT,
+                     L4_CAP(v->thread), address_of(fn), (uint32_t)(uintptr_t)top, 0, 0, NULL) & 15u, 0);
 }
 
 void victim_code(const uint8_t *bytes, unsigned size)

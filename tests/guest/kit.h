@@ -18,6 +18,8 @@ uint32_t min32(uint32_t a, uint32_t b);
 
 /* Order 12..: page(n) and what follows becomes a kernel page; its capability number. */
 uint32_t kpage_new(unsigned n, unsigned order);
+/* The same outside this image: threads that share its 4 MB pages need no tables of small entries for it. */
+uint32_t kpage_far(unsigned n, unsigned order);
 /* The same with RAM that nothing else uses, 2^order bytes in block `n` (0..): for large cases. */
 uint32_t kpage_of_ram(unsigned n, unsigned order);
 /* Address of the 4 MB block of RAM number n that neither the image nor a module lies in. */
@@ -56,7 +58,7 @@ void victim_start_in_task(struct victim *v, void (*fn)(void));
 /* The next message of its, or RCV_TIMEOUT after 50 ms. */
 uint32_t victim_message(const struct victim *v, struct message *msg);
 uint32_t victim_answer(const struct victim *v, struct message *msg, unsigned st, unsigned sc);
-/* Give up what it waits for and go on at ip. */
+/* Give up what it waits for and run fn, with clear flags and an empty stack of its own. */
 void victim_jump(const struct victim *v, void (*fn)(void));
 /* Where the next instruction comes from: `size` bytes, copied to a page; then wait. */
 extern void (*volatile victim_target)(void);

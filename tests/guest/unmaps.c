@@ -215,9 +215,9 @@ CASE(unmap_own_stack, "S11 M-16", "a thread that flushes its own stack faults at
     EXPECT_EQ(give_map(L4_FPAGE(page(3), L4_SPACE_MEM, 12, L4_R | L4_W), ALIAS), 0);
     victim_start(&v, thread_stop);
     settle();
-    EXPECT_EQ(exregs(L4_XR_SET_SP, L4_CAP(v.thread), 0, ALIAS + 4080, 0, 0, NULL) & 15u, 0);
     child_saw = 0;
     victim_jump(&v, own_stack_gone);
+    EXPECT_EQ(exregs(L4_XR_SET_SP, L4_CAP(v.thread), 0, ALIAS + 4080, 0, 0, NULL) & 15u, 0);
     EXPECT_EQ(victim_message(&v, &msg), 4u << 4);
     EXPECT_EQ(msg.m[1] & 0xfffff000u, ALIAS);
     EXPECT_EQ(child_saw, 0);
@@ -639,8 +639,8 @@ CASE(convert_own_stack, "K-03", "a thread that converts its own stack faults wit
     child_saw = 0;
     victim_start(&v, thread_stop);
     settle();
-    EXPECT_EQ(exregs(L4_XR_SET_SP, L4_CAP(v.thread), 0, page(24) + 4080, 0, 0, NULL) & 15u, 0);
     victim_jump(&v, converts_own_stack);
+    EXPECT_EQ(exregs(L4_XR_SET_SP, L4_CAP(v.thread), 0, page(24) + 4080, 0, 0, NULL) & 15u, 0);
     EXPECT_EQ(victim_message(&v, &msg), 4u << 4);
     EXPECT_EQ(msg.m[0] >> 8 & 15u, L4_D_CONVERTED);
     EXPECT_EQ(msg.m[1] & 0xfffff000u, page(24));
