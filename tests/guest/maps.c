@@ -483,7 +483,7 @@ CASE(map_io_again, "G15", "the same ports again add rights")
 CASE(mapres_pays, "M 2.5", "a MAPRES item names the kernel page that the nodes of the following items come from")
 {
     struct message msg = { 0 };
-    uint32_t ep = endpoint_new(), kp = kpage_new(8, 12), name = cap_new();
+    uint32_t ep = endpoint_new(), kp = kpage_far(8, 12), name = cap_new();
 
     peer_start();
     resource_item(&msg, 0, L4_CAP_FPAGE(kp, L4_W));
@@ -506,7 +506,7 @@ CASE(mapres_none, "G13", "without any resources an item fails: MAP, RES_EMPTY")
 CASE(mapres_needs_w, "G3 G13", "a kernel page without w is no resource")
 {
     struct message msg = { 0 };
-    uint32_t ep = endpoint_new(), kp = kpage_new(8, 12), weak;
+    uint32_t ep = endpoint_new(), kp = kpage_far(8, 12), weak;
 
     peer_start();
     weak = alias_cap(kp, L4_R | L4_X);
@@ -518,7 +518,7 @@ CASE(mapres_needs_w, "G3 G13", "a kernel page without w is no resource")
 CASE(mapres_full, "G13", "a full kernel page is MAP, RES_FULL")
 {
     struct message msg = { 0 };
-    uint32_t ep = endpoint_new(), kp = kpage_new(8, 12), first = 0x340, n = 0;
+    uint32_t ep = endpoint_new(), kp = kpage_far(8, 12), first = 0x340, n = 0;
 
     peer_start();
     while (create_in(kp, L4_TYPE_ENDPOINT, first + n) == 0)
@@ -542,7 +542,7 @@ CASE(mapres_bad, "G10", "MAPRES and TABRES take capability flexpages only: BAD_F
 CASE(mapres_runs_out, "I-15", "when the memory ends in the second of three items the first stays, and each is whole or counted")
 {
     struct message msg = { 0 };
-    uint32_t kp = kpage_new(8, 12), first = 0x340, n = 0, ep = endpoint_new(), ep2 = endpoint_new();
+    uint32_t kp = kpage_far(8, 12), first = 0x340, n = 0, ep = endpoint_new(), ep2 = endpoint_new();
     struct l4_words w;
 
     peer_start();
@@ -649,7 +649,7 @@ CASE(tabres_kernel_range, "G14 F-06", "no page tables at 3 GB and above; the par
 CASE(tabres_no_page, "G14", "without a wholly free page: MAP, RES_ALIGN; without a kernel page: RES_EMPTY")
 {
     struct message msg = { 0 };
-    uint32_t kp = kpage_new(8, 12);
+    uint32_t kp = kpage_far(8, 12);
 
     EXPECT_EQ(create_in(kp, L4_TYPE_ENDPOINT, cap_new()), 0);
     peer_start_in_task();
@@ -662,7 +662,7 @@ CASE(tabres_no_page, "G14", "without a wholly free page: MAP, RES_ALIGN; without
 CASE(tabres_partial, "G14", "when the memory ends half-way the tables made so far stay")
 {
     struct message msg = { 0 };
-    uint32_t kp = kpage_new(8, 13);
+    uint32_t kp = kpage_far(8, 13);
 
     peer_start_in_task();
     table_item(&msg, 0, L4_CAP_FPAGE(kp, L4_W), L4_SPACE_CAP, L4_CAP(0x12000), 24);
@@ -673,7 +673,7 @@ CASE(tabres_partial, "G14", "when the memory ends half-way the tables made so fa
 CASE(tabres_table_revoked, "M-08", "taking away the page of a capability table empties all its names")
 {
     struct message msg = { 0 };
-    uint32_t kp = kpage_new(8, 12), name = 0x12345, far;
+    uint32_t kp = kpage_far(8, 12), name = 0x12345, far;
 
     peer_start();
     far = endpoint_new();
