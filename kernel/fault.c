@@ -237,12 +237,6 @@ static void startup_reply(struct thread *t)
 
     for (i = 0; i < t->kipc.oc && i < STARTUP_WORDS; i++)
         m[i] = t->kmsg[i];
-    if (t->kipc.oc && m[0] == L4_START_MORE) {
-        t->kipc.sent = true;
-        t->kipc.oc = t->kipc.ot = 0;
-        ipc_start_receive(t);
-        return;
-    }
     f->eip = m[0];
     f->esp = m[1];
     f->eax = m[2];

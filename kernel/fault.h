@@ -24,7 +24,10 @@ void fault_memory(struct thread *t, uint32_t address, uint32_t access, thread_co
 void fault_io(struct thread *t, uint32_t port, unsigned bytes);
 void fault_exception(struct thread *t, uint32_t vector, uint32_t error, uint32_t address);
 
-/* The reply of a nested FAULT or EXCEPTION or STARTUP message has arrived in t->kmsg. */
+/*
+ * The reply of a nested FAULT, EXCEPTION or STARTUP message has arrived in t->kmsg.  FAULT: in t's own context.
+ * ipc.c keeps a startup message with L4_START_MORE for itself.
+ */
 void fault_replied(struct thread *t);
 
 #endif

@@ -170,23 +170,56 @@ static void ipc_nested_replied(struct thread *t)
     fault_replied(t);
 }
 
-/*
- * r has its whole message.  Everything but making it ready, which the caller does: it may hand the CPU
- * over.  False: r is a hardware thread and already at rest.
- */
-static bool received(struct thread *r)
+static void ipc_resume(struct thread *t);
+static struct endpoint *would_wait(const struct thread *t);
+static void block(struct endpoint *ep, struct thread *t, bool sender);
+
+/* A startup message that only brought items: wait for the next one.  False: not by waiting.  [G20] */
+static bool wait_for_more(struct thread *r)
 {
-    if (UNLIKELY(r->nested)) {
-        if (r->hardware) {
-            leave_nested(r);
-            irq_replied(r);
-            return false;
-        }
+    struct endpoint *ep = would_wait(r);
+
+    if (!ep) {
+        r->cont = ipc_resume;
+        return false;
+    }
+    block(ep, r, false);
+    return true;
+}
+
+/*
+ * r has the whole reply to a kernel-made message.  What only concerns its registers happens at once, so that
+ * exchange-registers sees it; a fault's reply may lead to more, in r's own context.  False as below.
+ */
+static bool received_nested(struct thread *r)
+{
+    enum ipc_kind kind = (enum ipc_kind)r->kipc.kind;
+
+    if (kind == IPC_STARTUP && r->kipc.oc && r->kmsg[0] == L4_START_MORE)
+        return !wait_for_more(r);
+    if (kind == IPC_FAULT) {
         r->nested = false;
         r->ipc = &r->uipc;
         r->cont = ipc_nested_replied;
         return true;
     }
+    leave_nested(r);
+    if (r->hardware) {
+        irq_replied(r);
+        return false;
+    }
+    fault_replied(r);
+    return true;
+}
+
+/*
+ * r has its whole message.  Everything but making it ready, which the caller does: it may hand the CPU
+ * over.  False: r is at rest already, or waits again.
+ */
+static bool received(struct thread *r)
+{
+    if (UNLIKELY(r->nested))
+        return received_nested(r);
     if (2u + r->uipc.oc + 2u * r->uipc.ot > 5u)
         r->cont = ipc_copy_out;
     else
@@ -205,8 +238,6 @@ static void handler_vanished(struct thread *t)
     else
         thread_halt(t, t->kipc.kind == IPC_STARTUP ? HALT_NO_STARTUP : HALT_NO_HANDLER);
 }
-
-static void ipc_resume(struct thread *t);
 
 /* A phase of t met a capability that does not do.  [G8] [G18] */
 static void refused(struct thread *t, bool sending, enum l4_detail reason)
@@ -356,17 +387,17 @@ static void unlink_partners(struct thread *a, struct thread *b)
 
 static void ipc_items(struct thread *s);
 
-/* Perform items.  The receiver, whole message in hand but not yet ready, or NULL: not yet done. */
-static struct thread *items(struct thread *s)
+/* Perform items.  True: done, and *woken (may be NULL) has its message but is not yet ready. */
+static bool items(struct thread *s, struct thread **woken)
 {
     struct thread *r;
 
     switch (map_items(s)) {
     case STEP_PREEMPTED:
         s->cont = ipc_items;
-        return NULL;
+        return false;
     case STEP_GONE:
-        return NULL;
+        return false;
     case STEP_DONE:
         break;
     }
@@ -374,8 +405,8 @@ static struct thread *items(struct thread *s)
     unlink_partners(s, r);
     if (s->map.error)
         s->ipc->error = s->map.error;
-    (void)received(r); /* not a hardware thread */
-    return r;
+    *woken = received(r) ? r : NULL;
+    return true;
 }
 
 /* ---- phases ---------------------------------------------------------------------------------------- */
@@ -409,8 +440,7 @@ static bool send_phase(struct thread *t, struct thread **woken)
                 return true;
             }
             thread_set_state(r, THREAD_XFER);
-            *woken = items(t);
-            return *woken != NULL;
+            return items(t, woken);
         }
         restart(r);
         if (++stale % STALE_BATCH == 0 && may_preempt(t) && preempt_point(PREEMPT_QUEUE)) {
@@ -537,10 +567,10 @@ static void ipc_resume(struct thread *t)
 
 static void ipc_items(struct thread *s)
 {
-    struct thread *r = items(s);
+    struct thread *woken = NULL;
 
-    if (r)
-        run_receive(s, r);
+    if (items(s, &woken))
+        run_receive(s, woken);
 }
 
 /* ---- the system call --------------------------------------------------------------------------------- */

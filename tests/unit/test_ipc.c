@@ -294,6 +294,33 @@ TEST(stale_plain_receiver)
     EXPECT(ipc_of(root, L4_CAP_INVALID, 0, L4_CAP(ENDPOINT_CAP(3)), 3, 0) == NULL);
 }
 
+/* A fresh thread waits on capability 0 of its task; messages with M0 = -1 leave it waiting.  [G20] */
+TEST(startup_wait)
+{
+    const uint32_t task = 0x260, thread = 0x261, xr = L4_CAP(thread) | L4_SYS_EXREGS;
+    struct thread *t;
+    unsigned i;
+
+    set_up(1);
+    EXPECT_EQ(call(L4_CAP(task) | L4_TYPE_TASK << 4 | L4_SYS_CREATE, L4_FPAGE(L4_CAP(L4_S0_KPAGE), 1, 13, 15),
+                   0, L4_CAP_FPAGE(ENDPOINT_CAP(0), L4_R), L4_CAP_FPAGE(0, L4_R)), 0);
+    EXPECT_EQ(create(L4_TYPE_THREAD, thread), 0);
+    EXPECT_EQ(call(xr, 0, 0, 0, 0), L4_XR_OUT_HALTED);
+    EXPECT_EQ(tcr_write(thread, L4_TCR_TASK, L4_CAP(task)), 1u << 4);
+    t = thread_at(thread);
+    EXPECT(t != NULL && t->state == THREAD_RECV && t->nested);
+    EXPECT_EQ(call(xr, 0, 0, 0, 0), L4_XR_OUT_NESTED | L4_XR_OUT_RECV);
+    expect_sound();
+    root->frame.w[2] = L4_START_MORE;
+    EXPECT(ipc_of(root, L4_CAP(ENDPOINT_CAP(0)), 1, L4_CAP_INVALID, 0, L4_TS_ZERO) == root);
+    EXPECT_EQ(root->frame.w[0], 0);
+    for (i = 0; i < 9; i++)
+        *user_word(root, 2 + i) = 0x1000 + i;
+    (void)ipc_of(root, L4_CAP(ENDPOINT_CAP(0)), 9, L4_CAP_INVALID, 0, L4_TS_ZERO);
+    EXPECT_EQ(root->frame.w[0], 0);
+    expect_sound();
+}
+
 /* A fault travels to the handler and its answer back; the call it interrupted is repeated. */
 TEST(fault_message)
 {
