@@ -116,28 +116,32 @@ def test_iso_in_bochs(build, tmp_path):
 GUEST_MENU = """set timeout=0
 menuentry "conformance" {{
     multiboot /boot/l4sec.elf fault=log
-    module /boot/guest.elf guest entry={entry}
+    module /boot/guest.elf guest entry={entry} match={match}
 }}
 """
+
+
+#: What an entry or an exit is part of; cases about time stay with the instruction-counted runs.
+ENTRY_CASES = "exception,fault_,exregs_,tcr_,create_,inspect,ipc_every,ipc_received,ipc_send_,ipc_needs,reserved,all_ones"
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("bochs")
 @pytest.mark.parametrize("entry", ["int", "sysenter"])
-def test_conformance_in_bochs(build, tmp_path, entry):
+def test_entries_in_bochs(build, tmp_path, entry):
     """Bochs checks what QEMU does not: segment limits, null segments, alignment."""
     boot = tmp_path / "iso/boot"
     (boot / "grub").mkdir(parents=True)
     for source in (build / "l4sec.elf", build / "user/guest.elf"):
         subprocess.run(["objcopy", "--strip-debug", source, boot / source.name], check=True)
-    (boot / "grub/grub.cfg").write_text(GUEST_MENU.format(entry=entry))
+    (boot / "grub/grub.cfg").write_text(GUEST_MENU.format(entry=entry, match=ENTRY_CASES))
     iso = tmp_path / "guest.iso"
     subprocess.run(["grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", iso, tmp_path / "iso"], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     text = run_bochs(iso, tmp_path / "bochs", r"(?m)^1\.\.\d+\s*$", limit=900)
     results = qemu.tap(text.replace("\r", ""))
     failed = [name for name, ok in results.items() if not ok]
-    assert not failed and len(results) >= 100, f"{failed}\n" + "\n".join(
+    assert not failed and len(results) >= 60, f"{failed}\n" + "\n".join(
         line for line in text.splitlines() if line.startswith("#"))
 
 

@@ -2,7 +2,7 @@
 /*
  * The suite's frame: chooses cases, runs each, cleans up, compares the kernel's state, reports in TAP.
  *
- * Arguments: entry=sysenter|int (default int), only=NAME, match=TEXT, list.
+ * Arguments: entry=sysenter|int (default int), only=NAME, match=TEXT[,TEXT...], list.
  */
 #include "tests/guest/guest.h"
 #include "tests/guest/sweep.h"
@@ -407,20 +407,26 @@ static bool argument(const char *arguments, const char *name, char *value, unsig
     return false;
 }
 
-static bool contains(const char *text, const char *part)
+/* Does `text` contain one of the comma-separated parts of `list`? */
+static bool contains_one(const char *text, const char *list)
 {
-    unsigned length = l4_strlen(part);
+    while (*list) {
+        unsigned length = 0;
 
-    for (; *text; text++)
-        if (l4_strncmp(text, part, length) == 0)
-            return true;
+        while (list[length] && list[length] != ',')
+            length++;
+        for (const char *at = text; length && *at; at++)
+            if (l4_strncmp(at, list, length) == 0)
+                return true;
+        list += length + (list[length] == ',');
+    }
     return false;
 }
 
 int main(const struct l4_bootinfo *boot)
 {
     unsigned count = (unsigned)(__stop_set_guest_cases - __start_set_guest_cases), i, run = 0, failed = 0;
-    char only[64] = "", match[64] = "", entry[16] = "int", dummy[4];
+    char only[64] = "", match[160] = "", entry[16] = "int", dummy[4];
     const char *arguments = l4_boot_arguments(boot);
 
     guest_boot = boot;
@@ -445,7 +451,7 @@ int main(const struct l4_bootinfo *boot)
             continue;
         }
         if ((only[0] && (l4_strlen(only) != l4_strlen(c->name) || l4_strncmp(only, c->name, 64))) ||
-            (match[0] && !contains(c->name, match)))
+            (match[0] && !contains_one(c->name, match)))
             continue;
         if (!run_case(c, ++run))
             failed++;
