@@ -463,6 +463,6 @@ int main(const struct l4_bootinfo *boot)
         failed += !seen;
     }
     l4_printf("1..%u\n", run);
-    l4_exit(failed ? 1 : 0x10);
+    l4_exit(failed || run == 0 ? 1 : 0x10);
     return 0;
 }
