@@ -448,6 +448,7 @@ int main(const struct l4_bootinfo *boot)
 
         if (argument(arguments, "list", dummy, sizeof dummy)) {
             l4_printf("case %s %s: %s\n", c->name, c->where, c->sentence);
+            run++;
             continue;
         }
         if ((only[0] && (l4_strlen(only) != l4_strlen(c->name) || l4_strncmp(only, c->name, 64))) ||
