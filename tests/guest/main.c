@@ -448,7 +448,6 @@ int main(const struct l4_bootinfo *boot)
 
         if (argument(arguments, "list", dummy, sizeof dummy)) {
             l4_printf("case %s %s: %s\n", c->name, c->where, c->sentence);
-            run++;
             continue;
         }
         if ((only[0] && (l4_strlen(only) != l4_strlen(c->name) || l4_strncmp(only, c->name, 64))) ||
@@ -457,6 +456,8 @@ int main(const struct l4_bootinfo *boot)
         if (!run_case(c, ++run))
             failed++;
     }
+    if (argument(arguments, "list", dummy, sizeof dummy))
+        l4_exit(0x10);
     if (run == count) {
         bool seen = every_error_seen();
 
