@@ -499,6 +499,16 @@ CASE(processor_info, "M 2.7.1 G31", "info needs r on a CPU and tells that it run
     EXPECT_ERROR(call5(OWN_TASK | L4_CPU_INFO << 4 | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0, NULL), L4_CAP, L4_D_TYPE);
 }
 
+CASE(processor_unsupported, "G31", "one processor: starting, frequency and idle policy are NOSYS, UNSUPPORTED_HW")
+{
+    const uint32_t cpu = L4_CAP(L4_S0_CPU) | L4_SYS_PROCESSOR_CONTROL;
+
+    EXPECT_ERROR(call5(cpu | L4_CPU_START << 4, 0, 0, 0, 0, NULL), L4_NOSYS, L4_D_UNSUPPORTED_HW);
+    EXPECT_ERROR(call5(cpu | L4_CPU_FREQUENCY << 4, 0, 0, 0, 0, NULL), L4_NOSYS, L4_D_UNSUPPORTED_HW);
+    EXPECT_ERROR(call5(cpu | L4_CPU_IDLE << 4, 0, 0, 0, 0, NULL), L4_NOSYS, L4_D_UNSUPPORTED_HW);
+    EXPECT_EQ(L4_ERR_BASE(call5(cpu | L4_CPU_STOP << 4, 0, 0, 0, 0, NULL)), L4_STATE);
+}
+
 CASE(reserved_calls, "M 3.1.2 G7", "1 and 11 to 15 are NOSYS")
 {
     EXPECT_EQ(L4_ERR_BASE(call5(1, 0, 0, 0, 0, NULL)), L4_NOSYS);
