@@ -108,7 +108,7 @@ $(O)/offsets.inc: arch/$(ARCH)/entry/offsets.c Makefile | $(packages)
 	$(call say,OFFSETS,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(kernel-flags) -g0 -MMD -MP -MT $@ -MF $(O)/offsets.d -S $< -o $(O)/offsets.s
-	$(Q)sed -n 's/^.*\.ascii *"OFFSET \([A-Z0-9_]*\) \$$*\([-0-9]*\)".*$$/%define \1 \2/p' $(O)/offsets.s >$@.new
+	$(Q)sed -n 's/^.*\.ascii[[:blank:]]*"OFFSET \([A-Z0-9_]*\) \$$*\([-0-9]*\)".*$$/%define \1 \2/p' $(O)/offsets.s >$@.new
 	$(Q)test -s $@.new && mv $@.new $@
 
 # The symbol table is the last thing in the image, so it can be filled without moving what it names.

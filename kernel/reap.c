@@ -417,7 +417,7 @@ static enum reap_result reap_step(struct kobj *o)
         if (!reap_descendants(o))
             return REAP_MORE;
         o->step = STAGE_DISSOCIATE;
-        /* fall through */
+        __attribute__((fallthrough));
     case STAGE_DISSOCIATE:
         if (!reap_dissociate(o))
             return REAP_MORE;

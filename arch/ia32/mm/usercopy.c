@@ -8,8 +8,14 @@
 
 extern const char usercopy_instruction[], usercopy_end[];
 
-/* The labels exist once: no copy of this function may be made. */
-static unsigned __attribute__((noinline, noclone))
+/* The labels exist once: no copy of this function may be made.  Clang makes none of what is not inlined. */
+#ifdef __clang__
+#define ONE_COPY __attribute__((noinline))
+#else
+#define ONE_COPY __attribute__((noinline, noclone))
+#endif
+
+static unsigned ONE_COPY
 copy_words(uint32_t to, uint32_t from, unsigned count, uint32_t *fault)
 {
     uint32_t left = count, address = 0;
