@@ -33,6 +33,12 @@ static void reservation(uint32_t id, uint32_t prio, uint32_t flags, uint32_t bud
     EXPECT_EQ(schedule(L4_SCHED_SPLIT, id, L4_CAP(L4_S0_RESERVATION), NO_CAP, prio << 24 | flags, budget, period, &w), 0);
 }
 
+/* A split gives at first only what the source has left: wait for the first whole budget. */
+static void wait_for_refill(uint32_t period)
+{
+    sleep_us(period + 1000);
+}
+
 static void associate(uint32_t id, uint32_t thread, uint32_t position)
 {
     struct l4_words w;
@@ -83,7 +89,7 @@ CASE(time_next_reservation, "M 2.4.1 G28", "when the first reservation is spent 
     a = consumed(RA, NULL);
     b = consumed(RB, NULL);
     EXPECT(a >= 8000 && a <= 13000);
-    EXPECT(b >= 12000 && b <= 19000);
+    EXPECT(b >= 11000 && b <= 19000);
 }
 
 CASE(time_soft_runs_in_background, "G28", "a soft reservation goes on at background level when nothing else is ready")
@@ -125,6 +131,7 @@ CASE(time_priority, "G28", "a higher priority runs first")
     bare_thread(TH2);
     reservation(RC, 99, 0, 20000, 100000);
     associate(RC, TH2, 255);
+    wait_for_refill(100000);
     counter = other = 0;
     thread_run(TH, spins, page(1) + 4000);
     thread_run(TH2, spins_too, page(2) + 4000);
@@ -354,6 +361,7 @@ CASE(switch_next, "G30 M 2.4.1", "N leaves the current reservation for the next 
     reservation(RB, 50, 0, 5000, 100000);
     associate(RA, TH, 255);
     associate(RB, TH, 255);
+    wait_for_refill(100000);
     switch_runs = 0;
     thread_run(TH, switches_next, page(1) + 4000);
     sleep_us(3000);
@@ -382,6 +390,7 @@ CASE(switch_until_period, "G30", "Y gives up the time until the next period")
     bare_thread(TH);
     reservation(RA, 100, 0, 5000, 50000);
     associate(RA, TH, 255);
+    wait_for_refill(50000);
     switch_runs = 0;
     thread_run(TH, switches_period, page(1) + 4000);
     sleep_us(20000);
