@@ -419,6 +419,25 @@ CASE(window_mask_memory, "G12", "the window's rights mask memory, too")
     expect_mapped(0, L4_FPAGE(ALIAS, L4_SPACE_MEM, 12, L4_R), 1);
 }
 
+CASE(window_mask_ranges, "G12", "the window's rights mask every name of a range: capabilities, pages, ports")
+{
+    peer_start_in_task();
+    for (uint32_t i = 0; i < 4; i++)
+        EXPECT_EQ(create(L4_TYPE_ENDPOINT, 0x2e0 + i, 0, 0), 0);
+    for (uint32_t rights = 1; rights < 16; rights++) {
+        EXPECT_EQ(tcr_write(L4_CAP(peer.thread), L4_TCR_WINDOW + 1, (L4_ALL_CAP & ~15u) | rights), 0);
+        EXPECT_EQ(give_map(L4_FPAGE(0x2e0000, L4_SPACE_CAP, 14, 15), 0x300000), 0);
+        expect_mapped(0, L4_FPAGE(0x300000, L4_SPACE_CAP, 14, rights), 4);
+        EXPECT_EQ(unmap1(L4_FPAGE(0x2e0000, L4_SPACE_CAP, 14, 15)) & 15u, 0);
+    }
+    EXPECT_EQ(tcr_write(L4_CAP(peer.thread), L4_TCR_WINDOW, L4_FPAGE(0, L4_SPACE_MEM, 32, L4_R)), 0);
+    EXPECT_EQ(give_map(L4_FPAGE(ram_block(0), L4_SPACE_MEM, 22, 15), CHILD), 0);
+    expect_mapped(0, L4_FPAGE(CHILD, L4_SPACE_MEM, 22, L4_R), 1024);
+    EXPECT_EQ(tcr_write(L4_CAP(peer.thread), L4_TCR_WINDOW + 2, (L4_ALL_IO & ~15u) | L4_W), 0);
+    EXPECT_EQ(give_map(L4_FPAGE(0x70u << 12, L4_SPACE_IO, 13, 6), 0), 0);
+    expect_mapped(0, L4_FPAGE(0x70u << 12, L4_SPACE_IO, 13, L4_W), 2);
+}
+
 CASE(window_without_receive_phase, "G12", "a window matters only while the thread receives items: RT = 0 takes none")
 {
     uint32_t ep = endpoint_new();

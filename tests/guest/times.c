@@ -198,6 +198,25 @@ CASE(time_association_loop, "S-02", "one reservation given to two threads in tur
     EXPECT(used <= 15000);
 }
 
+CASE(time_split_and_merge_loop, "S-02 SCH-2", "splitting and merging a spent reservation 100 times gives no time back")
+{
+    struct l4_words w;
+    uint32_t used;
+
+    bare_thread(TH);
+    reservation(RA, 100, 0, 3000, 40000);
+    EXPECT_EQ(create(L4_TYPE_RESERVATION, RB, 0, 0), 0);
+    associate(RA, TH, 255);
+    thread_run(TH, spins, page(1) + 4000);
+    for (unsigned i = 0; i < 100; i++) {
+        EXPECT_EQ(schedule(L4_SCHED_SPLIT, RB, L4_CAP(RA), NO_CAP, 10u << 24, 1500, 40000, &w), 0);
+        EXPECT_EQ(schedule(L4_SCHED_MERGE, RB, L4_CAP(RA), NO_CAP, 0, 0, 0, &w), 0);
+        sleep_us(300);
+    }
+    used = consumed(RA, NULL);
+    EXPECT(used > 500 && used <= 7000); /* 30 ms: one window and perhaps the next */
+}
+
 CASE(time_position, "S7 G29", "the position byte puts a reservation where it says, 255 at the end")
 {
     uint32_t index;
