@@ -597,7 +597,7 @@ static uint32_t map_buffer(uint32_t rights)
     return kp;
 }
 
-static volatile uint32_t buffer_at, buffer_w0, buffer_ep, buffer_recv;
+static volatile uint32_t buffer_at, buffer_w0, buffer_ep;
 
 static void send_from_buffer(void)
 {
