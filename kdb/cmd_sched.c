@@ -12,6 +12,7 @@
 #include "kernel/irq.h"
 #include "kernel/kpage.h"
 #include "kernel/lib/fmt.h"
+#include "kernel/lib/string.h"
 #include "kernel/sched.h"
 #include "kernel/trace.h"
 
@@ -382,6 +383,40 @@ KDB_CMD(ipcq, .noun = "ipcq", .verb = "ls", .alias = "q", .usage = "[ep=epN] [wa
 
 /* ---- stat ------------------------------------------------------------------------------------ */
 
+/* A place of cpu_stretch in words. */
+static void put_place(char *text, unsigned size, unsigned place)
+{
+    static const char *const points[] = {
+#define X(name, word) word,
+        PREEMPT_LIST(X)
+#undef X
+    };
+
+    if (place < ARRAY_SIZE(points))
+        fmt_buffer(text, size, "point %s", points[place]);
+    else if (place >= STRETCH_VECTOR)
+        fmt_buffer(text, size, "vector %u", place - STRETCH_VECTOR);
+    else if (place >= STRETCH_SYSCALL)
+        fmt_buffer(text, size, "call %u", place - STRETCH_SYSCALL);
+    else
+        fmt_buffer(text, size, place == STRETCH_IDLE ? "sleep" : "exit");
+}
+
+static void stretch_pair(struct kdb *k)
+{
+    const struct cpu_stretch *s = &cpu_stretch;
+    char from[24], to[24];
+
+    if (!s->on) {
+        kdb_pair(k, "longest stretch", "not measured (stat stretch on)");
+        return;
+    }
+    put_place(from, sizeof(from), s->from);
+    put_place(to, sizeof(to), s->to);
+    kdb_pair(k, "longest stretch", "%u ticks, %llu us: %s to %s, th%u", s->longest,
+             (unsigned long long)clock_to_us(s->longest), from, to, s->thread);
+}
+
 KDB_CMD(stat, .noun = "stat", .verb = "", .usage = "", .schema = &kdb_pairs, .summary = "counters",
         .example = "stat")
 {
@@ -402,20 +437,22 @@ KDB_CMD(stat, .noun = "stat", .verb = "", .usage = "", .schema = &kdb_pairs, .su
     kdb_pair(k, "trace", "%u records, %u lost", total,
              total > TRACE_RECORDS ? total - TRACE_RECORDS : 0);
     kdb_pair(k, "log", "%u characters", log_total());
-    if (cpu_stretch.on)
-        kdb_pair(k, "longest stretch", "%llu us, ended at point %u",
-                 (unsigned long long)clock_to_us(cpu_stretch.longest), cpu_stretch.where);
-    else
-        kdb_pair(k, "longest stretch", "not measured (stat stretch on)");
+    stretch_pair(k);
     return KDB_OK;
 }
 
-KDB_CMD(stat_stretch, .noun = "stat", .verb = "stretch", .usage = "on | off", .effect = KE_DBG,
-        .summary = "measure the longest time without a preemption point",
-        .example = "stat stretch on", .argc_min = 1, .argc_max = 1)
+KDB_CMD(stat_stretch, .noun = "stat", .verb = "stretch", .usage = "[on | off]", .schema = &kdb_pairs,
+        .summary = "the longest time without a preemption point; on: measure, from now on", .effect = KE_DBG,
+        .example = "stat stretch on", .argc_max = 1)
 {
-    bool on = k->argv[0][0] == 'o' && k->argv[0][1] == 'n';
+    const char *what = k->argc ? k->argv[0] : "";
+    bool on = strcmp(what, "on") == 0;
 
-    cpu_stretch = (struct cpu_stretch){ .on = on };
+    if (k->argc && !on && strcmp(what, "off") != 0)
+        return kdb_fail(k, KDB_USAGE, "on or off");
+    if (k->argc)
+        cpu_stretch_set(on);
+    else
+        stretch_pair(k);
     return KDB_OK;
 }

@@ -6,6 +6,7 @@
 #include "kernel/check.h"
 #include "kernel/clock.h"
 #include "kernel/thread.h"
+#include "kernel/trace.h"
 
 struct cpu boot_cpu;
 struct cpu_stretch cpu_stretch;
@@ -14,28 +15,36 @@ bool preempt_point(enum preempt_id id)
 {
     cpu_stretch_end(id);
     arch_interrupt_window();
-    cpu_stretch_begin();
+    cpu_stretch_begin(id);
     return this_cpu()->resched;
 }
 
-void cpu_stretch_begin(void)
+void cpu_stretch_set(bool on)
 {
-    if (cpu_stretch.on)
-        cpu_stretch.start = clock_now();
+    cpu_stretch = (struct cpu_stretch){ .on = on };
+    trace_mask = on ? trace_mask | TRACE_GENERAL_IPC : trace_mask & ~TRACE_GENERAL_IPC;
 }
 
-void cpu_stretch_end(unsigned where)
+void cpu_stretch_open(unsigned place)
 {
-    uint64_t length;
+    cpu_stretch.place = (uint16_t)place;
+    cpu_stretch.start = clock_now();
+}
 
-    if (!cpu_stretch.on || !cpu_stretch.start)
+void cpu_stretch_close(unsigned place)
+{
+    const struct thread *t = this_cpu()->current;
+    uint64_t length = clock_now() - cpu_stretch.start;
+
+    if (!cpu_stretch.start)
         return;
-    length = clock_now() - cpu_stretch.start;
     cpu_stretch.start = 0;
-    if (length > cpu_stretch.longest) {
-        cpu_stretch.longest = (uint32_t)length;
-        cpu_stretch.where = (uint8_t)where;
-    }
+    if (length <= cpu_stretch.longest)
+        return;
+    cpu_stretch.longest = (uint32_t)length;
+    cpu_stretch.from = cpu_stretch.place;
+    cpu_stretch.to = (uint16_t)place;
+    cpu_stretch.thread = t ? t->obj.id : 0;
 }
 
 struct thread *thread_current(void)
@@ -68,4 +77,11 @@ CHECK_RULE(cpu_fpu, "CPU-4", "CPU", "the owner of the FPU registers is a living 
     c->looked++;
     if (t && (kobj_by_id(t->obj.id) != &t->obj || !t->fpu_used))
         check_fail(c, "the FPU owner is no thread that used it");
+}
+
+CHECK_RULE(cpu_measured, "CPU-5", "CPU", "while stretches are measured, and only then, all IPC goes the general way")
+{
+    c->looked++;
+    if (cpu_stretch.on != ((trace_mask & TRACE_GENERAL_IPC) != 0))
+        check_fail(c, "measuring is %s", cpu_stretch.on ? "on" : "off");
 }

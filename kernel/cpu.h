@@ -27,11 +27,49 @@ ALWAYS_INLINE struct cpu *this_cpu(void) { return &boot_cpu; }
 
 /*
  * The longest stretch of kernel execution without a preemption point, in clock ticks, measured while
- * `on` (debug call, kdb `stat`).  where: enum preempt_id, or PREEMPT_COUNT for the way out.
+ * `on` (kdb `stat stretch`).  A stretch goes from an entry or a preemption point to the next point, the sleep
+ * of the idle loop or the way out; the entry stubs are not in it.  Interrupts come in at points and in the
+ * idle loop, and are stretches of their own.  Meanwhile all IPC goes the general way, which is longer than the
+ * fast ones.  What the debugger does and what is printed is no kernel work: it makes its stretch uncounted.
+ * A place is an enum preempt_id or one of the others.
  */
-struct cpu_stretch { uint64_t start; uint32_t longest; uint8_t where; bool on; };
+enum stretch_place {
+    STRETCH_USER = PREEMPT_COUNT, /* the way out */
+    STRETCH_IDLE,
+    STRETCH_SYSCALL,              /* + number */
+    STRETCH_VECTOR = STRETCH_SYSCALL + 16u, /* + vector */
+};
+struct cpu_stretch {
+    uint64_t start;               /* 0: none under way, or not to be counted */
+    uint32_t longest, thread;     /* thread: id of the current one then, or 0 */
+    uint16_t place;               /* where the one under way began */
+    uint16_t from, to;            /* of the longest */
+    bool on;
+};
 extern struct cpu_stretch cpu_stretch;
-void cpu_stretch_begin(void);
-void cpu_stretch_end(unsigned where);
+void cpu_stretch_set(bool on); /* also forgets the longest */
+void cpu_stretch_open(unsigned place);
+void cpu_stretch_close(unsigned place);
+
+/* A release kernel has nobody who could switch it on. */
+ALWAYS_INLINE bool cpu_stretch_is_on(void)
+{
+#ifdef NDEBUG
+    return false;
+#else
+    return UNLIKELY(cpu_stretch.on);
+#endif
+}
+ALWAYS_INLINE void cpu_stretch_begin(unsigned place)
+{
+    if (cpu_stretch_is_on())
+        cpu_stretch_open(place);
+}
+ALWAYS_INLINE void cpu_stretch_end(unsigned place)
+{
+    if (cpu_stretch_is_on())
+        cpu_stretch_close(place);
+}
+ALWAYS_INLINE void cpu_stretch_forget(void) { cpu_stretch.start = 0; }
 
 #endif

@@ -19,9 +19,14 @@ enum step { STEP_DONE, STEP_PREEMPTED, STEP_GONE };
  * consistent (check would be clean).  kernel/cpu.c; on the host a hook decides (arch/host/host.h).
  * `id` names the place, for tests that force each one.
  */
+#define PREEMPT_LIST(X)                                                              \
+    X(REVOKE, "revoke") X(DELETE, "delete") X(REAP, "reap") X(ZERO, "zero") X(MAP, "map") \
+    X(NAMES, "names") X(SUSPEND, "suspend") X(TABLE, "table") X(QUEUE, "queue") X(EXIT, "exit")
 enum preempt_id {
-    PREEMPT_REVOKE, PREEMPT_DELETE, PREEMPT_REAP, PREEMPT_ZERO, PREEMPT_MAP, PREEMPT_NAMES,
-    PREEMPT_SUSPEND, PREEMPT_TABLE, PREEMPT_QUEUE, PREEMPT_EXIT, PREEMPT_COUNT
+#define X(name, text) PREEMPT_##name,
+    PREEMPT_LIST(X)
+#undef X
+    PREEMPT_COUNT
 };
 bool preempt_point(enum preempt_id id);
 

@@ -19,7 +19,7 @@ void sys_entry(struct thread *t)
 {
     t->syscall = true;
     t->msg_in = false;
-    cpu_stretch_begin();
+    cpu_stretch_begin(STRETCH_SYSCALL + (t->frame.w[0] & NR_MASK));
     sys_dispatch(t);
 }
 
@@ -162,10 +162,13 @@ bool sys_put_word(struct thread *t, unsigned n, uint32_t value, thread_cont *con
 /* Nothing to run: finish what dead revokers left behind, then sleep.  [G41] */
 static void idle(void)
 {
-    if (reap_pending())
+    if (reap_pending()) {
         (void)reap_run(NULL);
-    else
-        arch_idle();
+        return;
+    }
+    cpu_stretch_end(STRETCH_IDLE);
+    arch_idle();
+    cpu_stretch_begin(STRETCH_IDLE);
 }
 
 /*
@@ -180,7 +183,6 @@ struct thread *kernel_exit(void)
         struct thread *t;
         thread_cont *cont;
 
-        cpu_stretch_end(PREEMPT_COUNT);
         if (UNLIKELY(cpu->resched || !cpu->current)) {
             if (!sched_pick()) {
                 idle();
@@ -192,7 +194,6 @@ struct thread *kernel_exit(void)
         if (UNLIKELY(cont != NULL)) {
             t->cont = NULL;
             arch_load_space(t->task);
-            cpu_stretch_begin();
             cont(t);
             /*
              * Two threads that take each other's fault messages for replies would go round here for ever
@@ -206,6 +207,7 @@ struct thread *kernel_exit(void)
             continue;
         }
         arch_prepare(t);
+        cpu_stretch_end(STRETCH_USER);
         return t;
     }
 }

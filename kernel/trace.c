@@ -11,7 +11,7 @@
 #include "kernel/thread.h"
 
 STATIC_ASSERT((TRACE_RECORDS & (TRACE_RECORDS - 1u)) == 0);
-STATIC_ASSERT(TRACE_EVENT_COUNT <= 32);
+STATIC_ASSERT(TRACE_EVENT_COUNT < 32);
 
 /*
  * What happens a thousand times a second would push out what is rare and explains more.  A release kernel
@@ -20,8 +20,7 @@ STATIC_ASSERT(TRACE_EVENT_COUNT <= 32);
 #ifdef NDEBUG
 uint32_t trace_mask;
 #else
-uint32_t trace_mask = ~((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) |
-                        (1u << TRACE_SWITCH));
+uint32_t trace_mask = ~IPC_FAST_TRACE;
 #endif
 
 struct trace_stop trace_stop;

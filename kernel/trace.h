@@ -51,8 +51,11 @@ struct trace_stop { uint32_t mask, object, hits; };
 extern struct trace_stop trace_stop;
 extern const char *const trace_event_names[];
 
-/* With any of these on, IPC goes the general way, which writes them.  */
-#define IPC_FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) | (1u << TRACE_SWITCH))
+/* With any of these on, IPC goes the general way, which writes them.  The last one stands for no event: it
+ * is set while stretches are measured. */
+#define TRACE_GENERAL_IPC (1u << 31)
+#define IPC_FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) | \
+                        (1u << TRACE_SWITCH) | TRACE_GENERAL_IPC)
 
 #define TRACE(event, a, b, c)                                                      \
     do {                                                                           \

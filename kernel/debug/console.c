@@ -4,6 +4,7 @@
  * holds that line.  The ring has plain '\n'; the line gets CR LF.
  */
 #include <arch/console.h>
+#include "kernel/cpu.h"
 #include "kernel/debug/debug.h"
 #include "kernel/lib/fmt.h"
 
@@ -15,6 +16,7 @@ bool console_held;
 
 void kputc(char c)
 {
+    cpu_stretch_forget();
     log_ring[log_count++ % LOG_SIZE] = c;
     if (console_held)
         return;

@@ -434,6 +434,7 @@ bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *
         if (clock_khz)
             clock_go();
     }
+    cpu_stretch_forget();
     bp_insert(stay_out);        /* and nothing else behind this one */
     active = false;
     return handled;

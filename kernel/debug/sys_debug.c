@@ -246,6 +246,7 @@ void sys_debug(struct thread *t)
         return;
     }
     result = perform(t, op);
+    cpu_stretch_forget();
     /* ENTER: whoever sat at the prompt may have changed W0 or halted the thread; leave it alone. */
     if (op != L4_DEBUG_ENTER || L4_ERR_BASE(result) != L4_OK)
         sys_finish(t, result);

@@ -2,7 +2,7 @@
 /*
  * The suite's frame: chooses cases, runs each, cleans up, compares the kernel's state, reports in TAP.
  *
- * Arguments: entry=sysenter|int (default int), only=NAME, match=TEXT[,TEXT...], list.
+ * Arguments: entry=sysenter|int (default int), only=NAME, match=TEXT[,TEXT...], list, stretches.
  */
 #include "tests/guest/guest.h"
 #include "tests/guest/sweep.h"
@@ -361,6 +361,20 @@ static bool every_error_seen(void)
     return missing == 0;
 }
 
+/* Argument `stretches`: each case tells the longest stretch of kernel code without a preemption point. */
+static bool measure_stretches;
+
+static const char *debugger(const char *line)
+{
+    static char text[128];
+    size_t length;
+    uint32_t rc;
+
+    (void)l4_debug_exec(line, text, sizeof text - 1u, &length, &rc);
+    text[length] = 0;
+    return text;
+}
+
 static bool run_case(const struct guest_case *c, unsigned number)
 {
     static uint32_t before[4]; /* as the case before it left the kernel */
@@ -373,9 +387,13 @@ static bool run_case(const struct guest_case *c, unsigned number)
     if (!known)
         kernel_state(before);
     known = true;
+    if (measure_stretches)
+        (void)debugger("stat stretch on");
     c->run();
     (void)flush1(L4_FPAGE(L4_CAP(0x200), L4_SPACE_CAP, 21, L4_RIGHTS_ALL));
     (void)unmap1(L4_ALL_MEM);
+    if (measure_stretches)
+        l4_printf("# %s: %s", c->name, debugger("stat stretch"));
     reset_registers();
     touch_pages();
     kernel_state(after);
@@ -434,6 +452,7 @@ int main(const struct l4_bootinfo *boot)
     (void)argument(arguments, "match=", match, sizeof match);
     (void)argument(arguments, "entry=", entry, sizeof entry);
     use_sysenter = entry[0] == 's';
+    measure_stretches = argument(arguments, "stretches", dummy, sizeof dummy);
     (void)tcr_write(OWN_THREAD, L4_TCR_RCVRES, KPAGES);
     if (l4_argument(arguments, "sweep", dummy, sizeof dummy)) {
         failed = sweep_main(arguments);

@@ -168,3 +168,18 @@ def test_out_of_budget_is_told_from_outranked(machine):
     m = machine(sigma0="kdbtest", args="budget")
     m.expect("budget: done")
     assert results(m.text()) == {"outranked": (1, 1), "out-of-budget": (1, 1)}
+
+
+def test_the_longest_stretch_has_a_length_and_two_places(machine):
+    m = machine(sigma0="kdbtest", args="revoke", append="kdb=stat+stretch+on;bp+event+obj.destroy")
+    k = Kdb(m, stopped=True)
+    value = k.rows("stat stretch")[0]["value"]
+    found = re.fullmatch(r"(\d+) ticks, \d+ us: (point \w+|call \d+|vector \d+|sleep) to (point \w+|exit|sleep), th\d+", value)
+    assert found and int(found.group(1)) > 500, value
+    assert k.rows("stat")[-1]["value"] == value
+    k.check()
+    k.cmd("stat stretch perhaps", rc=None)
+    assert k.rows("stat stretch")[0]["value"] == value
+    k.cmd("stat stretch off")
+    assert k.rows("stat stretch")[0]["value"].startswith("not measured")
+    k.check()

@@ -168,6 +168,7 @@ TEST(rules_of_interrupts_and_cpu_can_fail)
     BREAKS("IRQ-1", line->irq_state = IRQ_ARMED, line->irq_state = IRQ_DETACHED);
     BREAKS("IRQ-2", line->state = THREAD_READY, line->state = THREAD_HALTED);
     BREAKS("CPU-6", this_cpu()->current = line, this_cpu()->current = current);
+    BREAKS("CPU-5", cpu_stretch.on = true, cpu_stretch.on = false);
     BREAKS("CPU-4", this_cpu()->fpu_owner = current, this_cpu()->fpu_owner = NULL);
 }
 

@@ -131,6 +131,7 @@ void trap_user(struct thread *t)
 {
     uint32_t vector = t->frame.vector;
 
+    cpu_stretch_begin(STRETCH_VECTOR + vector);
     t->syscall = false;
     if (vector >= VECTOR_IRQ0) {
         unsigned irq = vector - VECTOR_IRQ0;
@@ -231,22 +232,30 @@ static struct user_frame *kernel_exception(struct user_frame *f)
     return resume(f, &regs);
 }
 
+/* At a preemption point, or in the idle loop. */
+static struct user_frame *kernel_interrupt(struct user_frame *f)
+{
+    unsigned irq = f->vector - VECTOR_IRQ0;
+    int line = serial_line(irq);
+    struct debug_regs regs;
+
+    if (!accept(irq))
+        return f;
+    if (line < 0) {
+        cpu_stretch_begin(STRETCH_VECTOR + f->vector);
+        interrupt(irq);
+        cpu_stretch_end(STRETCH_USER);
+        return f;
+    }
+    regs_from_frame(&regs, f, false);
+    serial_interrupt(irq, (unsigned)line, &regs);
+    return resume(f, &regs);
+}
+
 struct user_frame *trap_kernel(struct user_frame *f)
 {
-    if (f->vector >= VECTOR_IRQ0) {
-        unsigned irq = f->vector - VECTOR_IRQ0;
-        int line = serial_line(irq);
-        if (!accept(irq))
-            return f;
-        if (line < 0) {
-            interrupt(irq);
-            return f;
-        }
-        struct debug_regs regs;
-        regs_from_frame(&regs, f, false);
-        serial_interrupt(irq, (unsigned)line, &regs);
-        return resume(f, &regs);
-    }
+    if (f->vector >= VECTOR_IRQ0)
+        return kernel_interrupt(f);
     uint32_t fixup = f->vector == VECTOR_PAGE_FAULT ? usercopy_fixup(f->eip) : 0;
     if (fixup) {
         f->eax = read_cr2();
