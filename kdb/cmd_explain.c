@@ -258,6 +258,20 @@ static enum kdb_rc explain_slot(struct kdb *k)
     return KDB_OK;
 }
 
+/* The thread of the youngest fault in the trace that still lives, or NULL. */
+static const struct thread *last_faulted(void)
+{
+    struct trace_record r;
+
+    for (uint32_t n = trace_total(); n-- > 0 && trace_get(n, &r);) {
+        const struct kobj *o = r.event == TRACE_FAULT ? kobj_by_id(r.thread) : NULL;
+
+        if (o && o->type == L4_TYPE_THREAD)
+            return (const struct thread *)(const void *)o;
+    }
+    return NULL;
+}
+
 static enum kdb_rc explain_fault(struct kdb *k)
 {
     const struct thread *t = kdb_context();
@@ -266,8 +280,11 @@ static enum kdb_rc explain_fault(struct kdb *k)
 
     if (k->argc > 1)
         t = (const struct thread *)(const void *)kdb_arg_object(k, 1, L4_TYPE_THREAD);
+    else if (!t || !t->fault_w0)
+        t = last_faulted();
     if (!t)
-        return k->rc ? k->rc : kdb_fail(k, KDB_USAGE, "which thread? explain fault thN");
+        return k->rc ? k->rc
+                     : kdb_fail(k, KDB_NOENT, "the trace knows of no fault; explain fault thN");
     if (!t->fault_w0)
         return kdb_fail(k, KDB_NOENT, "th%u has had no capability fault", t->obj.id);
     op = t->fault_w0 >> 16 & 0xffu;

@@ -55,7 +55,7 @@ static void help_one(struct kdb *k, const struct kdb_cmd *c)
         kdb_note(k, "    %-12s %s", c->schema->col[i].name, c->schema->col[i].doc);
 }
 
-KDB_CMD(help, .early = true, .noun = "help", .verb = "", .usage = "[COMMAND | WORD]",
+KDB_CMD(help, .early = true, .noun = "help", .verb = "", .alias = "?", .usage = "[COMMAND | WORD]",
         .summary = "the commands, one command, or a search", .example = "help thread",
         .schema = &help_schema, .argc_max = 1)
 {
@@ -87,7 +87,7 @@ KDB_CMD(help, .early = true, .noun = "help", .verb = "", .usage = "[COMMAND | WO
                  "json|tsv|dot -q -v -a");
         kdb_note(k,
                  "-- pipes: | head N  | tail N  | wc  | count by F  | grep [-iv] PAT  | sum F  | "
-                 "uniq F");
+                 "uniq F  | each LINE");
     }
     return KDB_OK;
 }

@@ -15,7 +15,7 @@ KDB_SCHEMA(leaks_schema, "leaks",
     { "class", K_TEXT, 12, 0, "kind of leak" },
     { "ref", K_ID, 6, 0, "object" },
     { "name", K_NAME, 13, 0, "name, if given" },
-    { "size", K_NUM, 5, 0, "bytes of kernel memory" },
+    { "size", K_NUM, 8, 0, "bytes of kernel memory" },
     { "note", K_TEXT, 40, 0, "what is wrong" });
 
 /* All rights that anybody has on it. */

@@ -70,7 +70,7 @@ static void x_value(char *to, unsigned size, const struct x_format *f, uint32_t 
 }
 
 KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d",
-        .usage = "x/NFU [tkN:]ADDRESS [-f]", .flags = "f", .schema = &x_schema,
+        .usage = "ADDRESS | x/NFU [tkN:]ADDRESS [-f]", .flags = "f", .schema = &x_schema,
         .summary = "memory; N count, F x u d c s, U b h w; -f: also devices",
         .example = "x/8xw =th2", .argc_min = 1, .argc_max = 1)
 {

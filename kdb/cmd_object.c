@@ -18,15 +18,16 @@ static uint64_t since_us(uint64_t when)
     return when && now > when ? clock_to_us(now - when) : 0;
 }
 
-/* The kernel page whose memory an object stands in; NULL: boot data. */
+/* The kernel page whose memory an object stands in; NULL: boot data, also in pages that no name can reach. */
 static const struct kpage *page_of(const void *p)
 {
-    uint32_t frame = virt_to_phys(p) >> PAGE_SHIFT, kp;
+    uint32_t frame = virt_to_phys(p) >> PAGE_SHIFT;
+    const struct kpage *kp;
 
-    if (!frame_table || frame >= frame_count)
+    if (!frame_table || frame >= frame_count || frame_table[frame].kp <= FRAME_DEVICE)
         return NULL;
-    kp = frame_table[frame].kp;
-    return kp > FRAME_DEVICE ? (const struct kpage *)(uintptr_t)kp : NULL;
+    kp = (const struct kpage *)(uintptr_t)frame_table[frame].kp;
+    return kdb_sound(kp, sizeof(*kp)) && !kp->obj.root.task && !kobj_is_dying(&kp->obj) ? NULL : kp;
 }
 
 /* How many named capabilities refer to the object. */
@@ -54,7 +55,7 @@ KDB_SCHEMA(obj_schema, "obj.ls",
     { "name", K_NAME, 13, 0, "name, if given" },
     { "type", K_TEXT, 11, 0, "object type" },
     { "addr", K_HEX, 10, COL_VOLATILE, "kernel address" },
-    { "in", K_ID, 6, COL_SRC, "kernel page that it stands in" },
+    { "in", K_ID, 6, COL_SRC, "kernel page that it stands in; none: boot data" },
     { "caps", K_NUM, 5, 0, "capabilities that refer to it" },
     { "state", K_TEXT, 6, 0, "live, static or dying" });
 
@@ -421,10 +422,19 @@ static void handler_pair(struct kdb *k, const struct thread *t, const char *what
     kdb_pair(k, what, "%s %s via %s", object, letters, slot);
 }
 
+/* The name in a capability word; "-": none. */
+static void name_text(char *to, unsigned size, uint32_t word)
+{
+    if (word >> L4_NAME_SHIFT == L4_CAP_INVALID >> L4_NAME_SHIFT)
+        fmt_buffer(to, size, "-");
+    else
+        fmt_buffer(to, size, "cap/0x%x", word >> L4_NAME_SHIFT);
+}
+
 static void ipc_pair(struct kdb *k, const struct thread *t)
 {
     const struct ipc *i = t->ipc;
-    char on[16] = "-";
+    char on[16] = "-", send[16], recv[16];
     const struct kobj *o = waits_on(t);
 
     if (!kdb_sound(i, sizeof(*i))) {
@@ -433,9 +443,11 @@ static void ipc_pair(struct kdb *k, const struct thread *t)
     }
     if (o)
         kdb_object_text(on, sizeof(on), o);
+    name_text(send, sizeof(send), i->send);
+    name_text(recv, sizeof(recv), i->recv);
     kdb_pair(k, "ipc",
-             "on %s  send 0x%x recv 0x%x  words %u items %u  receives %u words %u items%s", on,
-             i->send >> L4_NAME_SHIFT, i->recv >> L4_NAME_SHIFT, i->sc, i->st, i->rc, i->rt,
+             "on %s  send %s recv %s  words %u items %u  receives %u words %u items%s", on,
+             send, recv, i->sc, i->st, i->rc, i->rt,
              i->sent ? "  send phase over" : "");
     if (i->partner)
         kdb_pair(k, "partner", "th%u",
@@ -496,7 +508,7 @@ KDB_CMD(thread_show, .noun = "thread", .verb = "show", .alias = "t", .usage = "t
         kdb_pair(k, "last fault", "m0 0x%08x name 0x%08x ip 0x%08x (see explain fault)",
                  t->fault_w0, t->fault_name, t->fault_ip);
     kdb_pair(
-        k, "tcr", "task - user 0x%x sender 0x%x sndres 0x%x rcvres 0x%x windows 0x%x 0x%x 0x%x",
+        k, "tcr", "user 0x%x sender 0x%x sndres 0x%x rcvres 0x%x windows 0x%x 0x%x 0x%x",
         t->tcr[L4_TCR_USER], t->tcr[L4_TCR_SENDER], t->tcr[L4_TCR_SNDRES], t->tcr[L4_TCR_RCVRES],
         t->tcr[L4_TCR_WINDOW], t->tcr[L4_TCR_WINDOW + 1], t->tcr[L4_TCR_WINDOW + 2]);
     holders_pair(k, o);
@@ -658,7 +670,7 @@ KDB_SCHEMA(kp_show_schema, "kp.show",
     { "phys", K_HEX, 10, 0, "physical address" },
     { "size", K_NUM, 6, 0, "bytes" },
     { "what", K_TEXT, 12, 0, "object type, node, table, free" },
-    { "ref", K_TEXT, 20, 0, "the object, or what the node maps and where" },
+    { "ref", K_TEXT, 36, 0, "the object, or what the node maps and where" },
     { "owner", K_ID, 6, 0, "task it belongs to" },
     { "rights", K_TEXT, 6, 0, "of a node" });
 

@@ -119,7 +119,7 @@ void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, c
     r.length = (unsigned)(end - word);
     if (start != line) {
         static const char *const stage[] = {
-            "head", "tail", "wc", "count by", "grep", "sum", "uniq"
+            "head", "tail", "wc", "count by", "grep", "sum", "uniq", "each"
         };
 
         for (unsigned i = 0; i < ARRAY_SIZE(stage); i++)

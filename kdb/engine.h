@@ -201,7 +201,8 @@ enum kdb_stage_kind {
     STAGE_COUNT,
     STAGE_GREP,
     STAGE_SUM,
-    STAGE_UNIQ
+    STAGE_UNIQ,
+    STAGE_EACH
 };
 
 struct kdb_filter { uint8_t col, op; const char *value; uint32_t number; bool numeric; };
@@ -270,6 +271,8 @@ int kdb_find_col(const struct kdb_schema *schema, const char *name, unsigned len
 bool kdb_glob(const char *pattern, const char *text, bool fold);
 
 /* row.c */
+/* The id or slot that a row is about: the first such column, or the first of cols=; -1: none. */
+int kdb_ref_col(const struct kdb *k, const struct kdb_schema *s);
 void kdb_rows_finish(struct kdb *k);
 void kdb_rows_abandon(struct kdb *k);
 const char *kdb_cell(const struct kdb_row *row, unsigned col); /* text of a cell, "" if none */

@@ -7,7 +7,7 @@
  *   op     := =  !=  <  <=  >  >=  ~ (substring, or glob with * and ?)  & (has all these letters)
  *
  * The line is cut in place: tokens are pointers into kdb.line.  A quoted token ('..' or "..") is always an
- * argument.  The last stages are row stages (head, tail, wc, count, grep, sum, uniq), not commands.
+ * argument.  The last stages are row stages (head, tail, wc, count, grep, sum, uniq, each), not commands.
  */
 #include "kdb/engine.h"
 
@@ -407,6 +407,63 @@ static unsigned choose(struct kdb *k, struct token *token, unsigned count)
     return 1;
 }
 
+#define WORD_MAX 16u
+
+/* How many letters to add, drop or change (Levenshtein); long words count as far apart. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned n = (unsigned)strlen(b), row[WORD_MAX + 1];
+
+    if (n > WORD_MAX)
+        return WORD_MAX;
+    for (unsigned j = 0; j <= n; j++)
+        row[j] = j;
+    for (unsigned i = 0; a[i]; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = i + 1;
+        for (unsigned j = 0; j < n; j++) {
+            unsigned change = diagonal + (a[i] != b[j]);
+
+            diagonal = row[j + 1];
+            row[j + 1] = min_u32(change, min_u32(row[j], row[j + 1]) + 1u);
+        }
+    }
+    return row[n];
+}
+
+/* The noun that was probably meant, or NULL. */
+static const char *nearest_noun(const char *word)
+{
+    const char *best = NULL;
+    unsigned limit = strlen(word) > 3 ? 2 : 1, least = limit + 1;
+
+    for (unsigned i = 0; i < LINKSET_COUNT(kdb_cmds); i++) {
+        const struct kdb_cmd *c = LINKSET_GET(kdb_cmds, i);
+        unsigned d = distance(word, c->noun);
+
+        if (d < least) {
+            least = d;
+            best = c->noun;
+        }
+    }
+    return best;
+}
+
+static void unknown_command(struct kdb *k, const char *word)
+{
+    const char *near = nearest_noun(word);
+
+    if (kdb_find_command(word, "ls") || kdb_find_command(word, "show"))
+        kdb_fail(k, KDB_USAGE, "%s needs a verb or other arguments; see help %s", word, word);
+    else if (near && strcmp(near, word) == 0)
+        kdb_fail(k, KDB_USAGE, "%s needs a verb; see help %s", word, word);
+    else if (near)
+        kdb_fail(k, KDB_USAGE, "no command '%s'; did you mean %s?", word, near);
+    else
+        kdb_fail(k, KDB_USAGE, "no command '%s'; help lists them", word);
+}
+
 static void parse_command(struct kdb *k, char *text)
 {
     struct token token[TOKENS];
@@ -422,11 +479,7 @@ static void parse_command(struct kdb *k, char *text)
         return;
     i = choose(k, token, count);
     if (!k->cmd) {
-        if (kdb_find_command(token[0].text, "ls") || kdb_find_command(token[0].text, "show"))
-            kdb_fail(k, KDB_USAGE, "%s needs a verb or other arguments; see help %s", token[0].text,
-                     token[0].text);
-        else
-            kdb_fail(k, KDB_USAGE, "no command '%s'; try help", token[0].text);
+        unknown_command(k, token[0].text);
         return;
     }
     k->schema = k->cmd->schema;
@@ -448,8 +501,8 @@ static void parse_command(struct kdb *k, char *text)
         }
     }
     if (k->rc == KDB_OK && (k->argc < k->cmd->argc_min || k->argc > k->cmd->argc_max))
-        kdb_fail(k, KDB_USAGE, "usage: %s%s%s %s", k->cmd->noun, *k->cmd->verb ? " " : "",
-                 k->cmd->verb, k->cmd->usage);
+        kdb_fail(k, KDB_USAGE, "usage: %s%s%s%s%s", k->cmd->noun, *k->cmd->verb ? " " : "",
+                 k->cmd->verb, *k->cmd->usage ? " " : "", k->cmd->usage);
 }
 
 /* ---- row stages ------------------------------------------------------------------------------ */
@@ -457,7 +510,7 @@ static void parse_command(struct kdb *k, char *text)
 static const struct { const char *name; uint8_t kind, words; } stages[] = {
     { "head", STAGE_HEAD, 1 }, { "tail", STAGE_TAIL, 1 },   { "wc", STAGE_WC, 0 },
     { "count", STAGE_COUNT, 2 }, { "grep", STAGE_GREP, 1 }, { "sum", STAGE_SUM, 1 },
-    { "uniq", STAGE_UNIQ, 1 },
+    { "uniq", STAGE_UNIQ, 1 },   { "each", STAGE_EACH, 1 },
 };
 
 static bool stage_column(struct kdb *k, struct kdb_stage *st, const struct kdb_schema *in,
@@ -489,6 +542,48 @@ static void own_schema(struct kdb_stage *st, const struct kdb_schema *in)
         st->cols[0] = (struct kdb_col){ "sum", in->col[st->col].kind, 8, 0, "sum" };
 }
 
+/*
+ * each LINE: the rest of the line as it stands, or one quoted word with options of the whole behind it.  An
+ * unquoted line may name a format: it is then that of the whole answer.
+ */
+static void parse_each(struct kdb *k, struct kdb_stage *st, char *text)
+{
+    struct token t;
+
+    while (is_blank(*text))
+        text++;
+    st->kind = STAGE_EACH;
+    st->pattern = text;
+    if (*text == '\'' || *text == '"') {
+        next_token(&text, &t);
+        st->pattern = t.text;
+        while (next_token(&text, &t))
+            if (t.quoted || strcmp(t.text, "-o") != 0 || !next_token(&text, &t)) {
+                kdb_fail(k, KDB_USAGE, "each: only -o FORMAT may follow the quoted line");
+                return;
+            } else if (!set_format(k, t.text)) {
+                return;
+            }
+    } else {
+        for (const char *s = text; *s; s++) {
+            char name[8];
+            unsigned n = 0;
+
+            if (strncmp(s, " -o ", 4) != 0)
+                continue;
+            for (s += 4; *s && !is_blank(*s) && n + 1 < sizeof(name); s++)
+                name[n++] = *s;
+            name[n] = '\0';
+            if (!set_format(k, name))
+                return;
+            break;
+        }
+    }
+    if (!*st->pattern)
+        kdb_fail(k, KDB_USAGE, "each LINE: run for every row, %% stands for its id");
+    k->stage_count++;
+}
+
 static const struct kdb_schema *parse_stage(struct kdb *k, char *text, const struct kdb_schema *in)
 {
     struct kdb_stage *st = &k->stage[k->stage_count];
@@ -497,7 +592,17 @@ static const struct kdb_schema *parse_stage(struct kdb *k, char *text, const str
     const char *arg;
 
     *st = (struct kdb_stage){ .kind = 0 };
+    if (k->stage_count && k->stage[k->stage_count - 1].kind == STAGE_EACH) {
+        kdb_fail(k, KDB_USAGE, "each is the last stage; pipes inside it go in quotes");
+        return in;
+    }
     while (next_token(&text, &t)) {
+        if (count == 0 && !t.quoted && strcmp(t.text, "each") == 0) {
+            parse_each(k, st, text);
+            if (kdb_ref_col(k, in) < 0)
+                kdb_fail(k, KDB_USAGE, "each: these rows have no id; choose a column with cols=");
+            return in;
+        }
         if (!t.quoted && strcmp(t.text, "-o") == 0) { /* how to show concerns the end of the pipe */
             if (!next_token(&text, &t))
                 kdb_fail(k, KDB_USAGE, "-o needs text, json, tsv or dot");
@@ -520,7 +625,7 @@ static const struct kdb_schema *parse_stage(struct kdb *k, char *text, const str
         kind++;
     if (!count || kind == ARRAY_SIZE(stages)) {
         kdb_fail(k, KDB_USAGE,
-                 "behind '|': head N, tail N, wc, count by F, grep [-iv] PAT, sum F, uniq F");
+                 "behind '|': head N, tail N, wc, count by F, grep [-iv] PAT, sum F, uniq F, each LINE");
         return in;
     }
     st->kind = stages[kind].kind;

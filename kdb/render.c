@@ -412,6 +412,8 @@ void kdb_render(struct kdb *k, const struct kdb_schema *schema, const struct kdb
 
 void kdb_render_finish(struct kdb *k)
 {
+    if (k->stage_count && k->stage[k->stage_count - 1].kind == STAGE_EACH)
+        return; /* each inner line has finished its own */
     if (k->format == KDB_AS_DOT && k->schema && !k->quiet) {
         if (!k->header_of) {
             kdb_out_text(k, "digraph kdb {");

@@ -23,10 +23,16 @@ static const struct kdb *group_user;
 static unsigned group_count;
 
 static const struct kdb_col pair_cols[] = {
-    { "field", K_TEXT, 12, 0, "what" },
+    { "field", K_TEXT, 15, 0, "what" },
     { "value", K_TEXT, 10, 0, "its value" },
 };
 const struct kdb_schema kdb_pairs = { "pairs", pair_cols, 2 };
+
+/* What `each` runs its line for; collected first, since the line may need what the outer command uses. */
+#define EACH_MAX 256u
+static char each_ref[EACH_MAX][32];
+static const struct kdb *each_user;
+static unsigned each_count;
 
 /* ---- building -------------------------------------------------------------------------------- */
 
@@ -469,6 +475,86 @@ static void group_add(struct kdb *k, const struct kdb_schema *s, const struct kd
     group[i].n++;
 }
 
+int kdb_ref_col(const struct kdb *k, const struct kdb_schema *s)
+{
+    if (k->col_count && s == k->schema)
+        return k->cols[0];
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->col[i].kind == K_ID || s->col[i].kind == K_SLOT)
+            return (int)i;
+    return -1;
+}
+
+static void each_add(struct kdb *k, const struct kdb_schema *s, const struct kdb_row *row)
+{
+    int col = kdb_ref_col(k, s);
+
+    if (each_user != k) {
+        if (each_user) {
+            kdb_fail(k, KDB_BUSY, "an outer line runs each already");
+            k->stop = true;
+            return;
+        }
+        each_user = k;
+        each_count = 0;
+    }
+    if (col < 0 || row->field[col].state != FIELD_GOOD)
+        return;
+    if (each_count == EACH_MAX) {
+        k->more = true;
+        k->stop = true;
+        return;
+    }
+    kdb_cell_text(s, row, (unsigned)col, each_ref[each_count++], sizeof(each_ref[0]));
+}
+
+/* The line of `each` with the row's id for every %, or behind it. */
+static bool each_line(char *to, unsigned size, const char *pattern, const char *ref)
+{
+    unsigned used = 0, n = (unsigned)strlen(ref);
+    bool placed = false;
+
+    for (; *pattern; pattern++) {
+        if (used + n + 2 >= size)
+            return false;
+        if (*pattern != '%') {
+            to[used++] = *pattern;
+            continue;
+        }
+        placed = true;
+        memcpy(to + used, ref, n);
+        used += n;
+    }
+    to[used] = '\0';
+    if (!placed && used + n + 2 < size)
+        fmt_buffer(to + used, size - used, " %s", ref);
+    return placed || used + n + 2 < size;
+}
+
+static void each_run(struct kdb *k, const struct kdb_stage *st)
+{
+    static char line[KDB_LINE]; /* one user at a time */
+    enum kdb_rc worst = KDB_OK;
+
+    for (unsigned i = 0; i < each_count && !k->stop; i++) {
+        enum kdb_rc rc;
+
+        if (!each_line(line, sizeof(line), st->pattern, each_ref[i])) {
+            kdb_fail(k, KDB_LIMIT, "each: the line becomes too long");
+            return;
+        }
+        if (k->format == KDB_AS_TEXT && !k->quiet) {
+            kdb_out(k, "== %s", line);
+            kdb_out_line(k);
+        }
+        rc = kdb_sub(k, line);
+        if (rc > worst)
+            worst = rc;
+    }
+    if (k->rc == KDB_OK)
+        k->rc = worst;
+}
+
 /* Push a row through the stages from `first` on; what comes out is rendered. */
 static void push(struct kdb *k, const struct kdb_row *row, unsigned first)
 {
@@ -502,6 +588,9 @@ static void push(struct kdb *k, const struct kdb_row *row, unsigned first)
         case STAGE_COUNT: case STAGE_UNIQ:
             group_add(k, s, row, st->col);
             return;
+        case STAGE_EACH:
+            each_add(k, s, row);
+            return;
         case STAGE_WC: default:
             return;
         }
@@ -519,8 +608,9 @@ static void push_groups(struct kdb *k, unsigned i)
         kdb_put_text(k, group[g].text);
         if (counts)
             kdb_put_num(k, group[g].n);
-        /* The value has become text; a NAME keeps no second '@'. */
-        k->stage[i].cols[0].kind = K_TEXT;
+        /* The value has become text; a NAME keeps no second '@'.  Ids stay what `each` looks for. */
+        if (k->stage[i].cols[0].kind != K_ID && k->stage[i].cols[0].kind != K_SLOT)
+            k->stage[i].cols[0].kind = K_TEXT;
         push(k, &k->row, i + 1);
     }
     if (n)
@@ -551,6 +641,10 @@ static void finish_stage(struct kdb *k, unsigned i)
             push(k, &k->row, i + 1);
         }
         window_user = NULL;
+        break;
+    case STAGE_EACH:
+        if (each_user == k)
+            each_run(k, st);
         break;
     case STAGE_HEAD: case STAGE_GREP: default:
         break;
@@ -621,4 +715,6 @@ void kdb_rows_abandon(struct kdb *k)
         window_user = NULL;
     if (group_user >= k)
         group_user = NULL;
+    if (each_user >= k)
+        each_user = NULL;
 }

@@ -2,6 +2,7 @@
 """Every command of the table runs, and its rows are what its schema says."""
 
 import json
+import re
 
 import pytest
 
@@ -46,6 +47,130 @@ def concrete(example, objects):
                          ("kp3", "kernel page"), ("kp2", "kernel page"), ("tk1", "task")):
         example = example.replace(sample, objects[kind])
     return example
+
+
+EDGE = re.compile(r'  "(?:[^"\\]|\\.)*"(?: -> "(?:[^"\\]|\\.)*")? \[label="[^"\\]*"\];')
+
+
+def is_message(line, form):
+    """What a line says to people beside its rows."""
+    return line.startswith("// error: " if form == "dot" else "error: ")
+
+
+def fields(row, columns):
+    for column, value in row.items():
+        if column != "err" and value is not None:
+            assert column in columns and isinstance(value, KINDS[columns[column]]), f"{column} = {value!r}"
+
+
+def test_every_table_can_be_read_by_a_program(tables):
+    """json, tsv and dot of every command with rows, and the same rows in each."""
+    k, commands = tables
+    objects = ids(k)
+    for name, command in commands.items():
+        if name in NOT_HERE or not command["example"] or not command["columns"] or command["effect"] != "pure":
+            continue
+        line = concrete(command["example"], objects)
+        columns = list(command["columns"])
+        reply = k.cmd(line + " -o json", rc=None)
+        for text in reply.lines:
+            row = json.loads(text)
+            if "error" not in row:
+                assert set(row) - {"err"} == set(columns), f"{line!r}: {sorted(row)}"
+                fields(row, command["columns"])
+        reply = k.cmd(line + " -o tsv", rc=None)
+        rows = [text for text in reply.lines if not is_message(text, "tsv")]
+        assert len(rows) == (reply.count + 1 if reply.count else 0), f"{line!r}:\n{reply.text}"
+        for text in rows:
+            assert len(text.split("\t")) == len(columns), f"{line!r}: {text!r}"
+        if rows:
+            assert rows[0].split("\t") == columns
+        reply = k.cmd(line + " -o dot", rc=None)
+        graph = [text for text in reply.lines if not is_message(text, "dot")]
+        assert graph[0] == "digraph kdb {" and graph[-1] == "}", f"{line!r}:\n{reply.text}"
+        assert len(graph) == reply.count + 2
+        for text in graph[1:-1]:
+            assert EDGE.fullmatch(text), f"{line!r}: {text!r}"
+
+
+def test_text_tables_are_aligned(tables):
+    """Every cell begins where its title begins, or ends where it ends (numbers, times)."""
+    k, commands = tables
+    objects = ids(k)
+    tried, crooked = 0, []
+    for name, command in commands.items():
+        if name in NOT_HERE or not command["example"] or len(command["columns"]) < 2 or command["effect"] != "pure":
+            continue
+        reply = k.cmd(concrete(command["example"], objects).removesuffix("-o json"), rc=None)
+        if not reply.count or reply.rc:
+            continue
+        tried += 1
+        if set(command["columns"]) == {"field", "value"}:
+            starts = {len(line) - len(line[15:].lstrip()) for line in reply.lines if len(line) > 17 and line[0] != " "}
+            if starts != {17}:
+                crooked.append((name, starts))
+            continue
+        title, rows = reply.lines[0], reply.lines[1:reply.count + 1]
+        if title.startswith("-"):
+            continue                               # only notes: its rows went into a pipe
+        for word in re.finditer(r"\S+", title):
+            right = command["columns"][word[0]] in ("num", "us")
+            at = word.end() if right else word.start() - 1
+            edge = [line[at:at + 1].strip() for line in rows]
+            if word.start() and any(edge) or right and any(line[at - 1:at] == " " for line in rows):
+                crooked.append((name, word[0], [line for line, e in zip(rows, edge) if e][:1]))
+    assert tried > 25
+    assert not crooked, crooked
+
+
+def test_wrong_arguments_are_told_and_do_nothing(tables):
+    """Too many arguments, and nonsense: a clear error for every command that there is."""
+    k, commands = tables
+    k.cmd("snap arguments")
+    for name, command in commands.items():
+        if name in ("self fault", "go", "step", "gdb"):
+            continue
+        many = k.cmd(f"{name} " + " ".join(["=?"] * 13), rc=None)
+        assert many.rc == 2 and many.lines[0].startswith("error: "), f"{name}: {many.rc} {many.text}"
+        for nonsense in ("%s", "th4294967296", "tk0/cap/", "'", "-", "=", "/"):
+            reply = k.cmd(f"{name} {nonsense}", rc=None)
+            assert reply.rc in (0, 1, 2, 3, 4, 7, 9), f"{name} {nonsense}: rc {reply.rc}\n{reply.text}"
+            if reply.rc > 1:
+                assert reply.lines and len(reply.lines[-1]) > len("error: ") + 5, f"{name} {nonsense}: {reply.text!r}"
+        if k.cmd(name, rc=None).rc in (2,):
+            assert k.cmd(name, rc=2).lines[-1].startswith("error: ")
+    k.cmd("set max 0")
+    k.cmd("set output text")
+    k.cmd("diff arguments")
+    k.cmd("snap del arguments")
+    k.check()
+
+
+def test_misspelled_commands_get_a_proposal(tables):
+    k, _ = tables
+    assert "did you mean task?" in k.cmd("tsk", rc=2).text
+    assert "did you mean thread?" in k.cmd("thred show th1", rc=2).text
+    assert "did you mean" not in k.cmd("frobnicate", rc=2).text
+    assert k.cmd("?").count == k.cmd("help").count
+
+
+def test_each_runs_a_line_for_every_row(tables):
+    k, _ = tables
+    eps = k.rows("ep")
+    reply = k.cmd("ep | each 'who % -d | wc' -o json")
+    assert [r["n"] for r in reply.rows] == [e["caps"] for e in eps]
+    tasks = k.rows("thread | uniq task")
+    reply = k.cmd("thread | uniq task | each task show")
+    assert [line for line in reply.lines if line.startswith("== ")] == [f"== task show {t['task']}" for t in tasks]
+    threads = k.rows("thread")
+    assert [r["field"] for r in k.rows("thread max=1 | each regs")] == [r["field"] for r in k.rows(f"regs {threads[0]['id']}")]
+    k.cmd("thread | each task show", rc=4)            # the worst of the lines
+    assert k.cmd("thread cols=task | each task show").rc == 0
+    k.cmd("obj | count by type | each obj show", rc=2)
+    k.cmd("ep | each", rc=2)
+    k.cmd("ep | each who % | wc", rc=2)               # a pipe inside needs quotes
+    k.cmd("ep | each 'ep | each why'", rc=11)
+    assert k.cmd("ep senders>999 | each why").lines == []
 
 
 def test_every_example_runs_and_keeps_to_its_schema(tables):
