@@ -725,8 +725,8 @@ static struct kobj *named_object(struct kdb *k, const char *name, unsigned type)
         }
     }
     if (matches > 1)
-        kdb_fail(k, KDB_BADARG, "@%s is the name of %u objects; see obj name=%s", name, matches,
-                 name);
+        kdb_fail(k, KDB_BADARG, "@%s is the name of %u objects: say tk@%s, th@%s, ... or see obj name=%s",
+                 name, matches, name, name, name);
     else if (!found)
         kdb_fail(k, KDB_NOENT, "nothing is called @%s", name);
     return matches == 1 ? found : NULL;
@@ -740,6 +740,18 @@ struct kobj *kdb_find_object(struct kdb *k, const char *text, unsigned type)
 
     if (*text == '@')
         return named_object(k, text + 1, type);
+    for (unsigned t = L4_TYPE_TASK; t <= L4_TYPE_CPU; t++) { /* tk@name */
+        const char *prefix = kobj_prefix((enum l4_type)t);
+
+        n = (unsigned)strlen(prefix);
+        if (strncmp(prefix, text, n) != 0 || text[n] != '@')
+            continue;
+        if (type && type != t) {
+            kdb_fail(k, KDB_BADARG, "'%s' is a %s, not a %s", text, kdb_type_name(t), kdb_type_name(type));
+            return NULL;
+        }
+        return named_object(k, text + n + 1, t);
+    }
     if (*text == '$' && text[1] >= '0' && text[1] <= '9' && !text[2]) {
         if ((unsigned)(text[1] - '0') >= kdb_last_count) {
             kdb_fail(k, KDB_NOENT, "the last table had no row %c", text[1]);

@@ -8,6 +8,7 @@
  *   revoke        the dry run predicts, the unmap follows, both are printed
  *   call          the operations of the debug call, with good and bad arguments
  *   enter         the debug call that stops the machine
+ *   graph=SEED    tasks that hold random capabilities, for questions about who can get what
  *
  * Results are lines "name got=.. want=.." for the test to compare.
  */
@@ -21,6 +22,8 @@ enum {
     EP_IDLE = L4_S0_FREE, EP_RING, CHILD = L4_S0_FREE + 0x10, OWN_KPAGE = L4_S0_FREE + 0x40, OBJECT = L4_S0_FREE + 0x50,
 };
 enum { MY_NEXT = 1, MY_OWN };
+#define GRAPH_EPS 6u
+#define GRAPH_CAP 0x20u /* the first name that children get random capabilities at */
 
 static uint8_t stacks[RING_MAX][4096] __attribute__((aligned(4096)));
 static char answer[1024] __attribute__((aligned(4)));
@@ -149,6 +152,44 @@ static void budget(void)
     result("outranked", outranked != 0, 1);
     result("out-of-budget", spent != 0, 1);
     l4_puts("budget: done\n");
+    idle();
+}
+
+/* ---- random authority ---------------------------------------------------------------------------------- */
+
+static uint32_t draw(uint32_t *state, uint32_t below)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 16) % below;
+}
+
+static void graph(uint32_t seed)
+{
+    static struct l4_child members[RING_MAX];
+    uint32_t i, j;
+
+    for (i = 0; i < GRAPH_EPS; i++)
+        l4_must(l4_create_endpoint(OBJECT + i, KPAGES), "create endpoint");
+    for (i = 0; i < RING_MAX; i++) {
+        l4_child_create(&members[i], CHILD + i * L4_CHILD_CAPS, KPAGES, &child_time);
+        (void)l4_debug_name(CHILD + i * L4_CHILD_CAPS, "member");
+    }
+    for (i = 0; i < RING_MAX; i++) {
+        if (draw(&seed, 2) == 0)
+            l4_child_map(&members[i], L4_CAP_FPAGE(L4_S0_KPAGE, 1u + draw(&seed, 15)), L4_CAP(GRAPH_CAP + 0x30u));
+        for (j = 0; j < GRAPH_EPS; j++)
+            if (draw(&seed, 3) == 0)
+                l4_child_map(&members[i], L4_CAP_FPAGE(OBJECT + j, 1u + draw(&seed, 15)), L4_CAP(GRAPH_CAP + j));
+        for (j = 0; j < RING_MAX; j++) {
+            if (draw(&seed, 6) == 0)
+                l4_child_map(&members[i], L4_CAP_FPAGE(members[j].base + 1u, 1u + draw(&seed, 15)),
+                             L4_CAP(GRAPH_CAP + 0x10u + j));
+            if (draw(&seed, 8) == 0)
+                l4_child_map(&members[i], L4_CAP_FPAGE(members[j].base, 1u + draw(&seed, 15)),
+                             L4_CAP(GRAPH_CAP + 0x20u + j));
+        }
+    }
+    l4_puts("graph: done\n");
     idle();
 }
 
@@ -296,6 +337,9 @@ int main(const struct l4_bootinfo *boot)
         revoke(boot);
     if (l4_argument(arguments, "call", value, sizeof value))
         call();
+    count = l4_argument(arguments, "graph", value, sizeof value);
+    if (count)
+        graph(l4_number(count, 1));
     if (l4_argument(arguments, "enter", value, sizeof value))
         for (;;) {
             l4_puts("enter: now\n");
