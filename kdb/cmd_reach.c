@@ -408,7 +408,7 @@ KDB_CMD(sep, .noun = "sep", .verb = "", .usage = "tkA tkB [model=held|send|full]
         .keys = "model,without", .schema = &path_schema,
         .summary = "are two tasks separated?  rc 1 and the connections if not; held: direct ones only, send: also "
                    "chains of maps, full: any influence",
-        .example = "sep tk1 tk2 model=held", .argc_min = 2, .argc_max = 2)
+        .example = "sep tk1 tk@ping model=held", .argc_min = 2, .argc_max = 2)
 {
     struct kobj *a = kdb_arg_object(k, 0, L4_TYPE_TASK), *b = a ? kdb_arg_object(k, 1, L4_TYPE_TASK) : NULL;
     enum graph_model model = GRAPH_FULL;
