@@ -97,6 +97,8 @@ uint32_t map_item(struct message *msg, unsigned at, uint32_t fpage, uint32_t hot
  * soft.  Returns its capability number; its reservation is the next one.
  */
 uint32_t thread_start(void (*fn)(void), uint32_t prio);
+/* The same; prepare(thread) is called before its first instruction, when all the rest is done. */
+uint32_t thread_start_after(void (*prepare)(uint32_t id), void (*fn)(void), uint32_t prio);
 /* Of the stacks handed out so far only the first n are still in use. */
 void stacks_keep(unsigned n);
 /* The same at a given number (id + 1: reservation), and with a given budget and period. */
@@ -111,6 +113,7 @@ void thread_stop(void);          /* the running helper waits for ever */
  * [caps, caps + 2^order) are mapped to the same names.  The thread's number; +1 reservation, +2 task, +3 startup endpoint.
  */
 uint32_t child_start(void (*fn)(void), uint32_t prio, uint32_t caps, uint32_t order);
+uint32_t child_start_after(void (*prepare)(uint32_t id), void (*fn)(void), uint32_t prio, uint32_t caps, uint32_t order);
 
 uint32_t endpoint_new(void);     /* its capability number */
 void yield_to_others(void);      /* let ready threads of the same priority run once */

@@ -7,10 +7,13 @@
 struct peer peer;
 void (*volatile victim_target)(void);
 
+#define SETTLE_US 100u
+
 void settle(void)
 {
     for (unsigned i = 0; i < 6; i++)
         yield_to_others();
+    sleep_us(SETTLE_US); /* a helper whose budget is spent only runs when nobody else does */
 }
 
 /* Nobody sends on this number. */
@@ -184,28 +187,43 @@ uint32_t resource_item(struct message *msg, unsigned at, uint32_t res)
 
 /* ---- victim ---- */
 
-static void victim_handlers(const struct victim *v)
+/* Its faults must find their way from its first instruction on. */
+static uint32_t victim_fault, victim_reply;
+static void (*victim_prepare)(uint32_t id);
+
+static void victim_handlers(uint32_t id)
 {
-    EXPECT_EQ(tcr_write(L4_CAP(v->thread), L4_TCR_FAULT_SND, L4_CAP(v->fault)), 0);
-    EXPECT_EQ(tcr_write(L4_CAP(v->thread), L4_TCR_FAULT_RCV, L4_CAP(v->reply)), 0);
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_FAULT_SND, L4_CAP(victim_fault)), 0);
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_FAULT_RCV, L4_CAP(victim_reply)), 0);
+    if (victim_prepare)
+        victim_prepare(id);
+}
+
+static void victim_endpoints(struct victim *v)
+{
+    victim_fault = v->fault = endpoint_new();
+    victim_reply = v->reply = endpoint_new();
+}
+
+void victim_start_after(struct victim *v, void (*prepare)(uint32_t id), void (*fn)(void))
+{
+    victim_endpoints(v);
+    victim_prepare = prepare;
+    v->task = L4_S0_TASK;
+    v->thread = thread_start_after(victim_handlers, fn, 255);
+    victim_prepare = NULL;
 }
 
 void victim_start(struct victim *v, void (*fn)(void))
 {
-    v->fault = endpoint_new();
-    v->reply = endpoint_new();
-    v->task = L4_S0_TASK;
-    v->thread = thread_start(fn, 255);
-    victim_handlers(v);
+    victim_start_after(v, NULL, fn);
 }
 
 void victim_start_in_task(struct victim *v, void (*fn)(void))
 {
-    v->fault = endpoint_new();
-    v->reply = endpoint_new();
-    v->thread = child_start(fn, 255, v->fault & ~15u, 5);
+    victim_endpoints(v);
+    v->thread = child_start_after(victim_handlers, fn, 255, v->fault & ~15u, 5);
     v->task = v->thread + 2;
-    victim_handlers(v);
 }
 
 uint32_t victim_message(const struct victim *v, struct message *msg)

@@ -54,6 +54,8 @@ uint32_t resource_item(struct message *msg, unsigned at, uint32_t res);
 struct victim { uint32_t thread, fault, reply, task; };
 
 void victim_start(struct victim *v, void (*fn)(void));
+/* The same; prepare(thread) may change the handlers before its first instruction. */
+void victim_start_after(struct victim *v, void (*prepare)(uint32_t id), void (*fn)(void));
 void victim_start_in_task(struct victim *v, void (*fn)(void));
 /* The next message of its, or RCV_TIMEOUT after 50 ms. */
 uint32_t victim_message(const struct victim *v, struct message *msg);

@@ -252,8 +252,8 @@ CASE(exregs_kernel_addresses, "T-02", "kernel addresses as IP and SP: faults in 
         victim_jump(&v, (void (*)(void))(uintptr_t)places[i]);
         EXPECT_EQ(victim_message(&v, &msg), 4u << 4);
         EXPECT_EQ(msg.m[1], places[i]);
-        victim_jump(&v, receives); /* pushes at once */
-        EXPECT_EQ(exregs(L4_XR_SET_SP, L4_CAP(v.thread), 0, places[i], 0, 0, NULL) & 15u, 0);
+        EXPECT_EQ(exregs(L4_XR_SET_IP | L4_XR_SET_SP | L4_XR_HALT_GIVEN | 1u << L4_XR_ABORT_SHIFT, L4_CAP(v.thread),
+                         address_of(receives), places[i], 0, 0, NULL) & 15u, 0); /* pushes at once */
         EXPECT_EQ(victim_message(&v, &msg), 4u << 4);
         EXPECT(msg.m[1] >= places[i] - 400);
     }
@@ -521,16 +521,22 @@ CASE(tcr_latched_timeout, "T-11", "a timeout register changed during an IPC does
     EXPECT_EQ(status_of(id), RECV);
 }
 
+enum { LATE_EP = 0x3c4 };
+
+static void handler_to_come(uint32_t id)
+{
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_FAULT_SND, L4_CAP(LATE_EP)), 0);
+}
+
 CASE(tcr_handlers_resolved_late, "S20", "a handler is looked up when the fault happens, not when it is set")
 {
     struct message msg = { 0 };
     struct victim v;
-    uint32_t ep = 0x3c4;
 
-    victim_start(&v, faults);
-    EXPECT_EQ(tcr_write(L4_CAP(v.thread), L4_TCR_FAULT_SND, L4_CAP(ep)), 0);
-    EXPECT_EQ(create(L4_TYPE_ENDPOINT, ep, 0, 0), 0);
-    v.fault = ep;
+    victim_start_after(&v, handler_to_come, thread_stop);
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, LATE_EP, 0, 0), 0);
+    victim_jump(&v, faults);
+    v.fault = LATE_EP;
     EXPECT_EQ(victim_message(&v, &msg), 4u << 4);
 }
 

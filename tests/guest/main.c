@@ -4,7 +4,7 @@
  *
  * Arguments: entry=sysenter|int (default int), only=NAME, match=TEXT[,TEXT...], list, stretches.
  */
-#include "tests/guest/guest.h"
+#include "tests/guest/kit.h"
 #include "tests/guest/sweep.h"
 
 const struct l4_bootinfo *guest_boot;
@@ -166,10 +166,13 @@ uint32_t map_item(struct message *msg, unsigned at, uint32_t fpage, uint32_t hot
     return at + 2;
 }
 
+/* Nobody sends on it. It outlives the cases and is in every child task. */
+#define STOP_EP 0x1f0u
+
 void thread_stop(void)
 {
     for (;;)
-        (void)ipc(NO_CAP, 0, 0, L4_CAP(0x20f), 0, 0, L4_TS_NEVER, NULL);
+        (void)ipc(NO_CAP, 0, 0, L4_CAP(STOP_EP), 0, 0, L4_TS_NEVER, NULL);
 }
 
 /* Split off the root reservation; the period is W5. */
@@ -191,9 +194,27 @@ static uint32_t attach(uint32_t res, uint32_t thread)
     return call5(L4_CAP(res) | L4_SCHED_ASSOCIATE | L4_SYS_SCHEDULE, NO_CAP, L4_CAP(thread) | 255u, 0, 0, NULL);
 }
 
+/*
+ * A reservation begins with what its source has left: wait for that.  Once a helper exists our own budget is less than
+ * the period, so it may just be spent.
+ */
+static void await_budget(uint32_t budget)
+{
+    for (unsigned tries = 0; tries < 20; tries++) {
+        struct l4_words w = { 0 };
+
+        w.w[0] = L4_CAP(L4_S0_RESERVATION) | L4_SCHED_READ | L4_SYS_SCHEDULE;
+        w.w[1] = w.w[2] = NO_CAP;
+        if ((guest_call(&w) & 15u) || w.w[1] > budget + 200u || w.w[4] <= budget + 200u)
+            return;
+        sleep_us(1000);
+    }
+}
+
 static void give_time(uint32_t thread, uint32_t prio, uint32_t budget, uint32_t period)
 {
     EXPECT_EQ(create(L4_TYPE_RESERVATION, thread + 1, 0, 0), 0);
+    await_budget(budget);
     EXPECT_EQ(split5(thread + 1, prio, budget, period), 0);
     EXPECT_EQ(attach(thread + 1, thread), 0);
 }
@@ -230,14 +251,24 @@ static uint32_t stack_with_return(void)
     return sp;
 }
 
-void thread_start_with(uint32_t id, void (*fn)(void), uint32_t prio, uint32_t budget, uint32_t period)
+static void thread_make_at(uint32_t id, uint32_t prio, uint32_t budget, uint32_t period)
 {
     EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
     EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, OWN_TASK), 0);
     /* it shares our 4 MB pages, which need tables of small entries while part of them is converted */
     EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_RCVRES, KPAGES), 0);
     give_time(id, prio, budget, period);
+}
+
+void thread_start_with(uint32_t id, void (*fn)(void), uint32_t prio, uint32_t budget, uint32_t period)
+{
+    thread_make_at(id, prio, budget, period);
     thread_run(id, fn, stack_new());
+}
+
+static void nothing(uint32_t id)
+{
+    (void)id;
 }
 
 void thread_start_at(uint32_t id, void (*fn)(void), uint32_t prio)
@@ -250,16 +281,23 @@ void stacks_keep(unsigned n)
     next_stack = n;
 }
 
-uint32_t thread_start(void (*fn)(void), uint32_t prio)
+uint32_t thread_start_after(void (*prepare)(uint32_t id), void (*fn)(void), uint32_t prio)
 {
     uint32_t id = cap_new();
 
     (void)cap_new();
-    thread_start_at(id, fn, prio);
+    thread_make_at(id, prio, 1000, 100000);
+    prepare(id);
+    thread_run(id, fn, stack_new());
     return id;
 }
 
-uint32_t child_start(void (*fn)(void), uint32_t prio, uint32_t caps, uint32_t order)
+uint32_t thread_start(void (*fn)(void), uint32_t prio)
+{
+    return thread_start_after(nothing, fn, prio);
+}
+
+uint32_t child_start_after(void (*prepare)(uint32_t id), void (*fn)(void), uint32_t prio, uint32_t caps, uint32_t order)
 {
     uint32_t id = cap_new(), resv = cap_new(), task = cap_new(), ep = cap_new();
     struct message msg = { 0 };
@@ -270,12 +308,19 @@ uint32_t child_start(void (*fn)(void), uint32_t prio, uint32_t caps, uint32_t or
     EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
     EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, L4_CAP(task)), 0);
     give_time(id, prio, 1000, 100000);
+    prepare(id);
     msg.m[0] = (uint32_t)(uintptr_t)fn;
     msg.m[1] = stack_with_return();
     map_item(&msg, 2, L4_FPAGE(0x400000u, L4_SPACE_MEM, 22, L4_R | L4_W | L4_X), 0x400000u);
     map_item(&msg, 4, L4_FPAGE(L4_CAP(caps), L4_SPACE_CAP, 12 + order, L4_RIGHTS_ALL), L4_CAP(caps));
-    EXPECT_EQ(ipc(L4_CAP(ep), 2, 2, NO_CAP, 0, 0, L4_TS_NEVER, &msg), 0);
+    map_item(&msg, 6, L4_CAP_FPAGE(STOP_EP, L4_R), L4_CAP(STOP_EP));
+    EXPECT_EQ(ipc(L4_CAP(ep), 3, 2, NO_CAP, 0, 0, L4_TS_NEVER, &msg), 0);
     return id;
+}
+
+uint32_t child_start(void (*fn)(void), uint32_t prio, uint32_t caps, uint32_t order)
+{
+    return child_start_after(nothing, fn, prio, caps, order);
 }
 
 uint32_t endpoint_new(void)
@@ -454,6 +499,7 @@ int main(const struct l4_bootinfo *boot)
     use_sysenter = entry[0] == 's';
     measure_stretches = argument(arguments, "stretches", dummy, sizeof dummy);
     (void)tcr_write(OWN_THREAD, L4_TCR_RCVRES, KPAGES);
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, STOP_EP, 0, 0), 0);
     if (l4_argument(arguments, "sweep", dummy, sizeof dummy)) {
         failed = sweep_main(arguments);
         l4_exit(failed ? 1 : 0x10);

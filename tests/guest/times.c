@@ -207,6 +207,7 @@ CASE(time_split_and_merge_loop, "S-02 SCH-2", "splitting and merging a spent res
     reservation(RA, 100, 0, 3000, 40000);
     EXPECT_EQ(create(L4_TYPE_RESERVATION, RB, 0, 0), 0);
     associate(RA, TH, 255);
+    wait_for_refill(40000);
     thread_run(TH, spins, page(1) + 4000);
     for (unsigned i = 0; i < 100; i++) {
         EXPECT_EQ(schedule(L4_SCHED_SPLIT, RB, L4_CAP(RA), NO_CAP, 10u << 24, 1500, 40000, &w), 0);

@@ -244,20 +244,25 @@ CASE(exception_short_reply, "G19", "a reply of fewer than 12 words changes nothi
     expect_exception(&v, &msg, 6, 0, 1, 0);
 }
 
+static struct victim separate;
+
+static void separate_exceptions(uint32_t id)
+{
+    separate.fault = endpoint_new();
+    separate.reply = endpoint_new();
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_EXC_SND, L4_CAP(separate.fault)), 0);
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_EXC_RCV, L4_CAP(separate.reply)), 0);
+}
+
 CASE(exception_own_handler, "G19", "TCR 8 and 9 take exceptions, 4 and 5 the faults")
 {
     struct message msg = { 0 };
-    struct victim v, exc;
+    struct victim v;
 
     CODE(0xcc, 0xa1, 0, 0, 0, 0xb0);
-    start_code(&v);
-    exc = v;
-    exc.fault = endpoint_new();
-    exc.reply = endpoint_new();
-    EXPECT_EQ(tcr_write(L4_CAP(v.thread), L4_TCR_EXC_SND, L4_CAP(exc.fault)), 0);
-    EXPECT_EQ(tcr_write(L4_CAP(v.thread), L4_TCR_EXC_RCV, L4_CAP(exc.reply)), 0);
-    expect_exception(&exc, &msg, 3, 0, 1, 0);
-    EXPECT_EQ(victim_answer(&exc, &msg, 0, 0), 0);
+    victim_start_after(&v, separate_exceptions, regs_then_target);
+    expect_exception(&separate, &msg, 3, 0, 1, 0);
+    EXPECT_EQ(victim_answer(&separate, &msg, 0, 0), 0);
     EXPECT_EQ(victim_message(&v, &msg), 4u << 4);
     EXPECT_EQ(msg.m[1], 0xb0000000u);
 }
@@ -959,12 +964,19 @@ CASE(fault_reply_endpoint_destroyed, "I-12", "the reply endpoint dies while the 
     EXPECT_EQ(status_of(v.thread), L4_XR_OUT_HALTED);
 }
 
+static void own_pager(uint32_t id)
+{
+    uint32_t ep;
+
+    EXPECT_EQ(tcr_read(L4_CAP(id), L4_TCR_FAULT_SND, &ep) & 15u, 0);
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_FAULT_RCV, ep), 0);
+}
+
 CASE(fault_own_pager, "I-12 T-09", "a thread that is its own pager waits for itself, and can be freed")
 {
     struct victim v;
 
-    victim_start(&v, faults_twice);
-    EXPECT_EQ(tcr_write(L4_CAP(v.thread), L4_TCR_FAULT_RCV, L4_CAP(v.fault)), 0);
+    victim_start_after(&v, own_pager, faults_twice);
     settle();
     EXPECT_EQ(status_of(v.thread), L4_XR_OUT_SEND | L4_XR_OUT_NESTED);
     seen = 7;
@@ -974,12 +986,16 @@ CASE(fault_own_pager, "I-12 T-09", "a thread that is its own pager waits for its
     EXPECT(status_of(v.thread) & L4_XR_OUT_HALTED);
 }
 
+static void task_as_handler(uint32_t id)
+{
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_FAULT_SND, OWN_TASK), 0);
+}
+
 CASE(fault_handler_names_not_endpoints, "I-12", "a handler that is a task or an empty name is no handler")
 {
     struct victim v;
 
-    victim_start(&v, faults_twice);
-    EXPECT_EQ(tcr_write(L4_CAP(v.thread), L4_TCR_FAULT_SND, OWN_TASK), 0);
+    victim_start_after(&v, task_as_handler, faults_twice);
     settle();
     EXPECT_EQ(status_of(v.thread), L4_XR_OUT_HALTED);
 }
