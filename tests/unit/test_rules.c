@@ -172,6 +172,22 @@ TEST(rules_of_interrupts_and_cpu_can_fail)
     BREAKS("CPU-4", this_cpu()->fpu_owner = current, this_cpu()->fpu_owner = NULL);
 }
 
+/* The mask took effect after the interrupt had been raised: it is counted, and nothing else.  [G21] */
+TEST(interrupt_on_a_line_that_is_not_armed)
+{
+    struct thread *line;
+    uint32_t count;
+
+    set_up();
+    line = irq_thread(5);
+    count = irq_count[5];
+    irq_raise(5);
+    EXPECT_EQ(irq_count[5], count + 1);
+    EXPECT_EQ(line->irq_state, IRQ_DETACHED);
+    EXPECT_EQ(line->state, THREAD_HALTED);
+    EXPECT_EQ(all_failures(), 0);
+}
+
 /* A rule that nobody has broken is a rule that may check nothing. */
 TEST(every_rule_has_been_broken)
 {

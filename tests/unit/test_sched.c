@@ -1055,6 +1055,15 @@ TEST(switch_to_a_thread)
     host_advance(10 * MS);
     EXPECT(host_run() == sigma0);
     check_clean();
+    /* spent by the time it is lent, and no interrupt has said so yet: the other thread never becomes current */
+    {
+        uint32_t switches = other->switches;
+
+        host_clock += 10 * MS;
+        EXPECT(host_call(sigma0, L4_CAP(CAP_THREAD) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0) == sigma0);
+        EXPECT_EQ(other->switches, switches);
+        check_clean();
+    }
     /* the lender's reservation dies */
     next = host_call(sigma0, L4_CAP(CAP_THREAD) | L4_SYS_THREAD_SWITCH, 0, 0, 0, 0);
     EXPECT(next == other);
