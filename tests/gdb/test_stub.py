@@ -564,6 +564,18 @@ def test_steps_over_sysenter(pair, session, build):
     assert "sysenter_entry" not in out
 
 
+@pytest.mark.parametrize("cpu", ["486", "qemu32,+sep"])
+def test_backtraces_go_through_calls(machine, session, build, cpu):
+    """From kernel code, and from a thread that waits in a call, to the C code that called; with locals."""
+    m = machine(sigma0="gdbpair", cpu=cpu)
+    m.expect("pair: started")
+    entry = "l4_call_int" if cpu == "486" else "l4_call_sysenter"
+    out = session(SWITCH + "python use('starter')\nbt\npython use('first')\ntbreak sys_thread_switch\ncontinue\nbt\n"
+                  "frame function worker\nprint count % 64\ndetach\n", m=m, program=build.resolve() / "user/gdbpair.elf")
+    has(out, rf"#0 .*{entry}", r"^#\d .* main \(boot=", r"hit Temporary breakpoint 1", r"#0 +sys_thread_switch", r"<signal handler called>",
+        rf"#\d .*{entry}", r"^#\d .* worker \(who=", r"= 0$", "detached")
+
+
 @pytest.mark.slow
 def test_many_hits_leave_no_trace(client):
     """Breakpoints hit thousands of times: all text is as it was, and the kernel is sound."""

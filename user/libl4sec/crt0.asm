@@ -51,11 +51,13 @@ l4_call_int:
     mov [ecx - WORD(3)], esi
     mov [ecx - WORD(2)], edi
     mov [ecx - WORD(1)], ebp
+.popping equ $ - l4_call_int
     pop edi
     pop esi
     pop ebx
     pop ebp
     ret
+.end equ $ - l4_call_int
 
 ; void l4_call_sysenter(struct l4_words *): ECX is the user's ESP and the buffer at once, so ESP points
 ; at word 5 during the call.  All other registers are results: the real ESP waits behind the words.
@@ -74,15 +76,21 @@ l4_call_sysenter:
     add ecx, WORD(5)
     mov edx, .return
     sysenter
+.behind equ $ - l4_call_sysenter
 .return:
     mov esp, [ecx + SAVED_STACK - WORD(5)]
+.back equ $ - l4_call_sysenter
     mov [ecx - WORD(5)], eax
     mov [ecx - WORD(4)], ebx
     mov [ecx - WORD(3)], esi
     mov [ecx - WORD(2)], edi
     mov [ecx - WORD(1)], ebp
+.popping equ $ - l4_call_sysenter
     pop edi
     pop esi
     pop ebx
     pop ebp
     ret
+.end equ $ - l4_call_sysenter
+
+%include "user/libl4sec/entry_frame.inc"
