@@ -17,7 +17,7 @@ endif
 ifeq ($(wildcard arch/$(ARCH)/kernel.ld),)
 $(error no kernel can be built for ARCH=$(ARCH): arch/$(ARCH)/kernel.ld is missing)
 endif
-ifneq ($(filter /%,$(O)),)
+ifneq ($(filter 1,$(words $(O)))$(filter /% ../%,$(O)),1)
 $(error O must be a path below this directory, such as build/mine)
 endif
 

@@ -90,6 +90,37 @@ const char *boot_option(const char *name, char *buffer, unsigned size)
     return NULL;
 }
 
+/*
+ * A misspelt option would do nothing and say nothing: unknown ones are named, wrong values refused.  A word
+ * with a slash or a dot is the kernel's file name, which some loaders put in front.
+ */
+static void check_options(void)
+{
+    static const struct { const char *name, *value; } known[] = {
+        { "debug", NULL }, { "kdb", NULL }, { "breakkey", NULL }, { "gdb", "wait" }, { "fault", "log" }, { "exit", "" },
+    };
+    char word[64], value[16];
+
+    for (const char *at = options, *end; *at; at = *end ? end + 1 : end) {
+        unsigned i, n = 0, name;
+
+        for (end = word_end(at); at + n < end && n + 1 < sizeof word; n++)
+            word[n] = at[n];
+        word[n] = '\0';
+        if (!n || ((strchr(word, '/') || strchr(word, '.')) && !strchr(word, '=')))
+            continue;
+        for (name = 0; word[name] && word[name] != '='; name++)
+            ;
+        for (i = 0; i < ARRAY_SIZE(known); i++)
+            if (strlen(known[i].name) == name && strncmp(word, known[i].name, name) == 0)
+                break;
+        if (i == ARRAY_SIZE(known))
+            kprintf("boot: option %s is unknown and ignored\n", word);
+        else if (known[i].value && strcmp(boot_option(known[i].name, value, sizeof value), known[i].value) != 0)
+            boot_fail("boot option %s: use %s%s%s", word, known[i].name, *known[i].value ? "=" : "", known[i].value);
+    }
+}
+
 void boot_set_options(const char *line)
 {
     size_t n = 0;
@@ -755,6 +786,7 @@ void boot_kernel(const struct boot_desc *desc)
     unsigned i;
 
     boot_set_options(desc->options);
+    check_options();
     boot_mem_init(desc);
     keep_strings(desc);
     claim_modules(desc);

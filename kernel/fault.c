@@ -51,8 +51,7 @@ static bool stop_for_lost_fault(void)
     char value[8];
 
     if (!known) {
-        const char *option = boot_option("fault", value, sizeof value);
-        known = option && option[0] == 'l' ? 1 : 2;
+        known = boot_option("fault", value, sizeof value) ? 1 : 2;
     }
     return known == 2;
 }

@@ -467,8 +467,12 @@ void debug_init(void)
             boot_fail("boot option debug=%s: use off, log, ro or rw", option);
     }
     option = boot_option("breakkey", value, sizeof(value));
-    if (option && option[0]) /* one letter: Ctrl with it */
-        debug_break_key = (uint8_t)(option[0] & 0x1f);
+    if (option) { /* one letter: Ctrl with it */
+        uint8_t key = (uint8_t)(option[0] | 0x20);
+        if (key < 'a' || key > 'z' || option[1])
+            boot_fail("boot option breakkey=%s: use one letter", option);
+        debug_break_key = key & 0x1fu;
+    }
     if (debug_level < DEBUG_RO)
         return;
     arch_serial_interrupts(0, true);
@@ -477,7 +481,7 @@ void debug_init(void)
     if (boot_option("kdb", line, sizeof(line)) && line[0] && kdb_exec)
         kdb_exec(line, KDB_BOOT, boot_sink, NULL);
     option = boot_option("gdb", value, sizeof(value));
-    if (option && strcmp(option, "wait") == 0 && front_gdb()) {
+    if (option && front_gdb()) {
         kprintf("waiting for GDB on COM2\n");
         debug_gdb_wait = true;
         arch_debug_break(); /* a real trap: GDB can step from here */

@@ -186,6 +186,21 @@ def test_too_little_memory(machine):
     refused(machine(memory="4M"), r"(?i)memory")
 
 
+def test_unknown_option_is_named(machine):
+    m = machine(args="quiet exit=7", append="fualt=log kdb=obj ls")
+    m.expect(r"option fualt=log is unknown and ignored")
+    m.expect(r"option ls is unknown and ignored")
+    assert m.wait() == 7
+    assert m.text().count("is unknown") == 2
+
+
+@pytest.mark.parametrize("option, advice", [
+    ("gdb=now", "use gdb=wait"), ("fault=stop", "use fault=log"), ("breakkey=99", "use one letter"), ("debug=all", "use off"),
+])
+def test_wrong_value_is_refused(machine, option, advice):
+    refused(machine(append=option), f"cannot start: boot option {option}: {advice}")
+
+
 def test_no_serial_line(build, tmp_path):
     """Without a UART the kernel boots, and sigma0 ends the machine."""
     m = qemu.Machine(tmp_path / "m", build, args=f"quiet exit={PASS}", console=False, extra=["-nodefaults"])

@@ -34,6 +34,16 @@ def test_unknown_program(build):
     assert done.returncode == 125 and "sigma0" in done.stderr
 
 
+@pytest.mark.parametrize("arguments, complaint", [
+    (["bogus"], "bogus"), ([], "COMMAND"), (["run", "--timeout", "soon"], "--timeout"), (["run", "--bogus"], "--bogus"),
+    (["run", "--memory", "little"], "little"), (["run", "--memory", "1M"], "2M"), (["run", "--cpu", "z80"], "z80"),
+    (["run", "--qemu=-bogus"], "-bogus"), (["run", "--module", "nowhere"], "nowhere"),
+])
+def test_wrong_arguments(build, arguments, complaint):
+    done = l4sec(build, *arguments, limit=60)
+    assert done.returncode == 125 and complaint in done.stderr, done.stderr
+
+
 def test_nothing_built(tmp_path):
     done = subprocess.run([SCRIPT, "run"], capture_output=True, text=True, timeout=60, check=False,
                           env={**os.environ, "O": "build/of-nothing"})
