@@ -18,16 +18,27 @@ static uint64_t since_us(uint64_t when)
     return when && now > when ? clock_to_us(now - when) : 0;
 }
 
-/* The kernel page whose memory an object stands in; NULL: boot data, also in pages that no name can reach. */
-static const struct kpage *page_of(const void *p)
+/* The kernel page whose memory an object stands in; NULL: none. */
+static const struct kpage *any_page_of(const void *p)
 {
     uint32_t frame = virt_to_phys(p) >> PAGE_SHIFT;
-    const struct kpage *kp;
 
     if (!frame_table || frame >= frame_count || frame_table[frame].kp <= FRAME_DEVICE)
         return NULL;
-    kp = (const struct kpage *)(uintptr_t)frame_table[frame].kp;
-    return kdb_sound(kp, sizeof(*kp)) && !kp->obj.root.task && !kobj_is_dying(&kp->obj) ? NULL : kp;
+    return (const struct kpage *)(uintptr_t)frame_table[frame].kp;
+}
+
+static bool is_boot_page(const struct kpage *kp)
+{
+    return kdb_sound(kp, sizeof(*kp)) && !kp->obj.root.task && !kobj_is_dying(&kp->obj);
+}
+
+/* The same without the pages of boot data, which have no name anywhere. */
+static const struct kpage *page_of(const void *p)
+{
+    const struct kpage *kp = any_page_of(p);
+
+    return kp && !is_boot_page(kp) ? kp : NULL;
 }
 
 /* How many named capabilities refer to the object. */
@@ -810,11 +821,11 @@ KDB_CMD(kp_at, .noun = "kp", .verb = "at", .usage = "ADDRESS", .schema = &kdb_pa
     if (!kdb_arg_address(k, 0, &task, &address))
         return k->rc;
     frame = virt_to_phys((const void *)(uintptr_t)address) >> PAGE_SHIFT;
-    kp = address >= KERNEL_BASE ? page_of((const void *)(uintptr_t)address) : NULL;
+    kp = address >= KERNEL_BASE ? any_page_of((const void *)(uintptr_t)address) : NULL;
     if (!kp || frame >= frame_count)
         return kdb_fail(k, KDB_NOENT, "0x%08x is in no kernel page", address);
     kdb_object_text(text, sizeof(text), &kp->obj);
-    kdb_pair(k, "kernel page", "%s", text);
+    kdb_pair(k, "kernel page", "%s", is_boot_page(kp) ? "boot data" : text);
     kdb_pair(k, "frame", "0x%08x %s", frame << PAGE_SHIFT,
              frame_uses[frame_table[frame].use & 15u]);
     if ((frame_table[frame].use & 15u) == FRAME_CHUNKED) {

@@ -180,7 +180,7 @@ static bool next_token(char **at, struct token *t)
     return true;
 }
 
-/* Cut at '|' outside quotes.  The number of pieces, 0 if there is an open quote or too many. */
+/* Cut at '|' outside quotes.  The number of pieces; 0: an open quote; more than max: too many. */
 static unsigned split_stages(char *line, char **piece, unsigned max)
 {
     unsigned n = 0;
@@ -199,7 +199,7 @@ static unsigned split_stages(char *line, char **piece, unsigned max)
             bool end = !*s;
 
             if (n == max)
-                return 0;
+                return max + 1;
             *s = '\0';
             piece[n++] = start;
             start = s + 1;
@@ -522,6 +522,11 @@ static bool stage_column(struct kdb *k, struct kdb_stage *st, const struct kdb_s
         kdb_fail(k, KDB_USAGE, "no column '%s' at this stage", name);
         return false;
     }
+    if (st->kind == STAGE_SUM && in->col[col].kind != K_NUM && in->col[col].kind != K_US &&
+        in->col[col].kind != K_BOOL) {
+        kdb_fail(k, KDB_USAGE, "sum: '%s' is no column of numbers", name);
+        return false;
+    }
     st->col = (uint8_t)col;
     return true;
 }
@@ -666,7 +671,9 @@ enum kdb_rc kdb_parse(struct kdb *k)
     const struct kdb_schema *schema;
 
     if (pieces == 0)
-        return kdb_fail(k, KDB_USAGE, "an open quote, or more than %u pipes", KDB_STAGES);
+        return kdb_fail(k, KDB_USAGE, "a quote is not closed");
+    if (pieces > ARRAY_SIZE(piece))
+        return kdb_fail(k, KDB_USAGE, "more than %u pipes", KDB_STAGES);
     parse_command(k, piece[0]);
     if (k->rc != KDB_OK || !k->cmd)
         return k->rc;
@@ -747,7 +754,8 @@ struct kobj *kdb_find_object(struct kdb *k, const char *text, unsigned type)
         if (strncmp(prefix, text, n) != 0 || text[n] != '@')
             continue;
         if (type && type != t) {
-            kdb_fail(k, KDB_BADARG, "'%s' is a %s, not a %s", text, kdb_type_name(t), kdb_type_name(type));
+            kdb_fail(k, KDB_BADARG, "'%s' is a name of type %s; wanted: %s", text, kdb_type_name(t),
+                     kdb_type_name(type));
             return NULL;
         }
         return named_object(k, text + n + 1, t);
@@ -778,8 +786,9 @@ struct kobj *kdb_find_object(struct kdb *k, const char *text, unsigned type)
         return NULL;
     }
     if ((said && said != o->type) || (type && type != o->type)) {
-        kdb_fail(k, KDB_BADARG, "object %u is %s%u, a %s", id, kobj_prefix((enum l4_type)o->type),
-                 id, kdb_type_name(o->type));
+        kdb_fail(k, KDB_BADARG, "'%s' is %s%u (%s)%s%s", text,
+                 kobj_prefix((enum l4_type)o->type), id, kdb_type_name(o->type),
+                 type ? "; wanted: " : "", type ? kdb_type_name(type) : "");
         return NULL;
     }
     return o;

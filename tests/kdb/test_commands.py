@@ -278,10 +278,12 @@ def test_reading_commands_change_nothing(tables):
     k, commands = tables
     objects = ids(k)
     k.cmd("snap quiet")
+    digest = k.rows("stat hash")
     for command in commands.values():
         if command["effect"] == "pure" and command["example"]:
-            k.cmd(concrete(command["example"], objects) + " | wc" if command["columns"] else
-                  concrete(command["example"], objects), rc=None)
+            line = concrete(command["example"], objects)
+            k.cmd(line + " | wc" if command["columns"] else line, rc=None)
+            assert k.rows("stat hash") == digest, line
     k.cmd("diff quiet")
     k.cmd("snap del quiet")
     k.check()

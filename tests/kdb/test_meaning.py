@@ -200,3 +200,16 @@ def test_a_lost_current_thread_does_not_lose_the_prompt(session):
     session.cmd("proto test")
     session.cmd(f"w {cpu + head:#x} {old:#x}")
     session.check()
+
+
+def test_the_state_hash_sees_a_single_bit(session):
+    before = session.rows("stat hash")
+    assert before == session.rows("stat hash")
+    place = address_of(session, session.rows("ep")[0]["id"]) + 52
+    old = int(session.cmd(f"x/1xw {place:#x}").text.split()[-1], 16)
+    session.cmd("set unsafe on")
+    session.cmd(f"w {place:#x} {old ^ 1:#x}")
+    changed = session.rows("stat hash")
+    assert [r["part"] for r, b in zip(changed, before) if r["hash"] != b["hash"]] == ["kernel pages", "all"]
+    session.cmd(f"w {place:#x} {old:#x}")
+    assert session.rows("stat hash") == before
