@@ -110,9 +110,10 @@ class Machine:
         self.socket.sendall(data.encode() if isinstance(data, str) else data)
 
     def wait(self, timeout=PATIENCE):
-        """The value that the guest wrote to the exit device; reads the console to its end."""
+        """The value that the guest wrote to the exit device; reads the console to its end, `timeout` seconds for a line."""
         try:
-            self.console.expect(pexpect.EOF, timeout=timeout)
+            while self.console.expect([pexpect.EOF, rb"\n"], timeout=timeout):
+                pass
         except pexpect.TIMEOUT:
             raise Hung(f"the machine did not end; it said:\n{self.text()[-4000:]}") from None
         status = self.process.wait(timeout=PATIENCE)
