@@ -275,7 +275,7 @@ KDB_SCHEMA(irq_schema, "irq.ls",
     { "irq", K_NUM, 3, 0, "line" },
     { "thread", K_ID, 6, 0, "its thread object" },
     { "task", K_ID, 6, 0, "task that it is bound to" },
-    { "state", K_TEXT, 9, 0, "kernel, detached, masked, armed, sending, waiting" },
+    { "state", K_TEXT, 9, 0, "kernel, detached, masked, armed, sending, waiting, raised" },
     { "masked", K_BOOL, 6, 0, "masked at the controller" },
     { "on", K_ID, 6, 0, "endpoint" },
     { "count", K_NUM, 9, COL_VOLATILE, "interrupts so far" });

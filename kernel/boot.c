@@ -349,7 +349,7 @@ static void make_kpage(struct kpage *kp, paddr_t base, unsigned frames)
     kobj_init(&kp->obj, L4_TYPE_KPAGE);
     kp->base = base;
     kp->frames = (uint16_t)frames;
-    kpage_mark(kp, (uint32_t)(uintptr_t)kp);
+    kpage_mark(kp);
 }
 
 static void take_memory(const struct boot_desc *desc, paddr_t *boot_info)

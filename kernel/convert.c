@@ -24,6 +24,17 @@ static uint32_t refuse(enum l4_detail detail)
     return L4_ERR(L4_PARAM, detail, PARAM0);
 }
 
+/* Are all of them ordinary memory?  count is a power of two; up to 1024, so it goes by twos. */
+static bool all_user(const struct frame *f, uint32_t count)
+{
+    uint32_t owners = f[0].kp;
+
+    for (uint32_t i = count & 1u; i < count; i += 2)
+        owners |= f[i].kp | f[i + 1u].kp;
+    return owners == FRAME_USER;
+}
+STATIC_ASSERT(FRAME_USER == 0);
+
 uint32_t convert_decode(const struct thread *t, uint32_t fpage, struct convert_region *out,
                         enum l4_detail *fault)
 {
@@ -31,6 +42,7 @@ uint32_t convert_decode(const struct thread *t, uint32_t fpage, struct convert_r
     struct node *n;
     paddr_t base;
     uint32_t frame;
+    bool converted;
 
     *fault = L4_D_NONE;
     if (flexpage_decode(fpage, &fp) != L4_D_NONE || fpage == 0 || fp.space != L4_SPACE_MEM)
@@ -50,16 +62,16 @@ uint32_t convert_decode(const struct thread *t, uint32_t fpage, struct convert_r
     frame = base >> PAGE_SHIFT;
     if (frame >= frame_count || fp.names > frame_count - frame)
         return refuse(L4_D_NOT_CONVERTIBLE);
-    for (uint32_t i = 0; i < fp.names; i++)
+    converted = !all_user(&frame_table[frame], fp.names);
+    for (uint32_t i = 0; converted && i < fp.names; i++)
         if (frame_table[frame + i].kp == FRAME_KERNEL || frame_table[frame + i].kp == FRAME_DEVICE)
             return refuse(L4_D_NOT_CONVERTIBLE);
     if (!(node_rights(n) & L4_T)) {
         *fault = L4_D_RIGHTS;
         return 0;
     }
-    for (uint32_t i = 0; i < fp.names; i++)
-        if (frame_table[frame + i].kp != FRAME_USER)
-            *fault = L4_D_CONVERTED;
+    if (converted)
+        *fault = L4_D_CONVERTED;
     *out = (struct convert_region){ n, base, fp.names };
     return 0;
 }
@@ -95,7 +107,7 @@ void convert_start(struct thread *t, struct kpage *kp, uint32_t name, const stru
     kp->conv_next = n->flags & NODE_CONVERTER ? n->kpage : NULL;
     n->kpage = kp;
     n->flags |= NODE_CONVERTER;
-    kpage_mark(kp, (uint32_t)(uintptr_t)kp);
+    kpage_mark(kp);
     t->names.kpage = kp;
     create_publish(t, &kp->obj, name, L4_X);
     revoke_start(&t->revoke, &boot_mem_roots[r->base >> SUPER_SHIFT], r->base,

@@ -84,6 +84,8 @@ void ipc_leave_queue(struct thread *t)
     deadline_cancel(&t->timeout);
 }
 
+static void ipc_resume(struct thread *t);
+
 /* ---- the small decisions ---------------------------------------------------------------------------- */
 
 /* Does t's capability `word` still name ep, with these rights?  [G17] */
@@ -119,6 +121,25 @@ static bool timeout_is_zero(uint32_t timeout)
 static bool may_preempt(const struct thread *t)
 {
     return t->state == THREAD_READY && t == thread_current();
+}
+
+/*
+ * Another queued thread was restarted: `stale` so far.  True: enough for now, t goes on later.  A thread that
+ * does not run itself is made to, and a hardware thread is called again.
+ */
+static bool leave_for_later(struct thread *t, unsigned stale)
+{
+    if (stale % STALE_BATCH != 0)
+        return false;
+    if (t->hardware) {
+        irq_postpone(t);
+        return true;
+    }
+    if (may_preempt(t) && !preempt_point(PREEMPT_QUEUE))
+        return false;
+    t->cont = ipc_resume;
+    thread_set_state(t, THREAD_READY);
+    return true;
 }
 
 /* ---- ends ------------------------------------------------------------------------------------------ */
@@ -170,7 +191,6 @@ static void ipc_nested_replied(struct thread *t)
     fault_replied(t);
 }
 
-static void ipc_resume(struct thread *t);
 static struct endpoint *would_wait(const struct thread *t);
 static void block(struct endpoint *ep, struct thread *t, bool sender);
 
@@ -443,10 +463,8 @@ static bool send_phase(struct thread *t, struct thread **woken)
             return items(t, woken);
         }
         restart(r);
-        if (++stale % STALE_BATCH == 0 && may_preempt(t) && preempt_point(PREEMPT_QUEUE)) {
-            t->cont = ipc_resume;
+        if (leave_for_later(t, ++stale))
             return false;
-        }
     }
     if (timeout_is_zero(ipc->snd_timeout))
         end_with(t, L4_ERR(L4_SND_TIMEOUT, 0, 0));
@@ -489,10 +507,8 @@ static struct thread *receive_phase(struct thread *t)
             return NULL;
         }
         restart(s);
-        if (++stale % STALE_BATCH == 0 && may_preempt(t) && preempt_point(PREEMPT_QUEUE)) {
-            t->cont = ipc_resume;
+        if (leave_for_later(t, ++stale))
             return NULL;
-        }
     }
     if (timeout_is_zero(ipc->rcv_timeout))
         end_with(t, L4_ERR(L4_RCV_TIMEOUT, 0, 0));
@@ -634,6 +650,11 @@ void ipc_start_interrupt(struct thread *t)
     run(t);
 }
 
+void ipc_continue_interrupt(struct thread *t)
+{
+    run(t);
+}
+
 /* ---- ends from outside --------------------------------------------------------------------------------- */
 
 bool ipc_in_progress(const struct thread *t)
@@ -646,6 +667,7 @@ bool ipc_in_progress(const struct thread *t)
     case THREAD_READY:
         return t->cont == ipc_resume || t->cont == ipc_items;
     case THREAD_HALTED:
+        return t->hardware && t->irq_state == IRQ_RAISED;
     case THREAD_STATE_COUNT:
         break;
     }

@@ -43,6 +43,7 @@ void ipc_copy_out(struct thread *t); /* continuation of a receiver: words beyond
 void ipc_start_nested(struct thread *t);
 void ipc_start_receive(struct thread *t);   /* receive phase only (startup); t is halted or ready */
 void ipc_start_interrupt(struct thread *t); /* hardware thread; in interrupt context, never preempted */
+void ipc_continue_interrupt(struct thread *t); /* one that was postponed: irq.c */
 
 /*
  * Abort the active operation: a user IPC ends with SND_ABORT or RCV_ABORT and `detail` in W0; a nested

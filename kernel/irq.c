@@ -4,17 +4,19 @@
  *
  * A line is unmasked exactly while its thread is ARMED.  An interrupt masks it and becomes a message on
  * TCR 4; the reply on TCR 5, or the end of the message by abort, arms it again.  A hardware thread rests
- * in state HALTED and is otherwise in SEND or RECV; it is never READY.
+ * in state HALTED and is otherwise in SEND or RECV; it is never READY.  A message that meets many threads which
+ * have lost their capability is postponed in state RAISED, to go on between preemption points.
  */
 #include "kernel/irq.h"
 
 #include <arch/cpu.h>
 #include "kernel/check.h"
+#include "kernel/cpu.h"
 #include "kernel/ipc.h"
 #include "kernel/trace.h"
 
 static struct thread *irq_threads[IRQ_LINES];
-uint32_t irq_count[IRQ_LINES], irq_spurious;
+uint32_t irq_count[IRQ_LINES], irq_spurious, irq_postponed;
 
 void irq_init(struct thread *threads[IRQ_LINES], uint32_t kernel_lines)
 {
@@ -44,6 +46,10 @@ static bool attached(const struct thread *t)
 static void set_state(struct thread *t, enum irq_state state)
 {
     t->irq_state = (uint8_t)state;
+    if (state == IRQ_RAISED)
+        irq_postponed |= 1u << t->irq_line;
+    else
+        irq_postponed &= ~(1u << t->irq_line);
     TRACE(IRQ, t->irq_line, state, 0);
     if (state == IRQ_ARMED)
         arch_irq_unmask(t->irq_line);
@@ -66,6 +72,22 @@ void irq_raise(unsigned line)
     ipc_start_interrupt(t);
 }
 
+void irq_postpone(struct thread *t)
+{
+    if (t->state != THREAD_HALTED)
+        thread_set_state(t, THREAD_HALTED);
+    set_state(t, IRQ_RAISED);
+    this_cpu()->resched = true;
+}
+
+void irq_continue(void)
+{
+    struct thread *t = irq_threads[__builtin_ctz(irq_postponed)];
+
+    set_state(t, IRQ_SENDING);
+    ipc_continue_interrupt(t);
+}
+
 void irq_reevaluate(struct thread *t)
 {
     if (t->irq_state == IRQ_KERNEL)
@@ -86,7 +108,7 @@ void irq_replied(struct thread *t)
 {
     if (t->state != THREAD_HALTED)
         thread_set_state(t, THREAD_HALTED);
-    if (t->irq_state != IRQ_SENDING)
+    if (t->irq_state != IRQ_SENDING && t->irq_state != IRQ_RAISED)
         return;
     set_state(t, !attached(t) ? IRQ_DETACHED : t->halt_pending ? IRQ_MASKED : IRQ_ARMED);
 }
@@ -117,7 +139,7 @@ enum irq_state irq_state_of(const struct thread *t)
 
 const char *irq_state_name(unsigned state)
 {
-    static const char *const names[] = { "kernel", "detached", "masked", "armed", "sending", "waiting" };
+    static const char *const names[] = { "kernel", "detached", "masked", "armed", "sending", "waiting", "raised" };
 
     return state < ARRAY_SIZE(names) ? names[state] : "?";
 }
@@ -138,6 +160,9 @@ CHECK_RULE(irq_mask, "IRQ-1", "IRQ", "a line is unmasked exactly while its threa
         if ((t->irq_state == IRQ_SENDING) != (t->state != THREAD_HALTED))
             check_fail(c, "line %u: state %s, thread %s", line, irq_state_name(t->irq_state),
                        thread_state_name(t->state));
+        if ((t->irq_state == IRQ_RAISED) != ((irq_postponed >> line & 1u) != 0))
+            check_fail(c, "line %u: state %s, but %spostponed", line, irq_state_name(t->irq_state),
+                       irq_postponed >> line & 1u ? "" : "not ");
         if (t->irq_state != IRQ_DETACHED && !attached(t))
             check_fail(c, "line %u is not attached but in state %s", line,
                        irq_state_name(t->irq_state));

@@ -55,13 +55,19 @@ void kpage_mark_frame(uint32_t frame, uint32_t owner)
     f->use = FRAME_FREE;
 }
 
-void kpage_mark(struct kpage *kp, uint32_t owner)
+void kpage_mark(struct kpage *kp)
 {
-    uint32_t first = kp->base >> PAGE_SHIFT;
+    uint32_t at = kp->base >> PAGE_SHIFT, end = at + kp->frames;
 
-    ASSERT(first + kp->frames <= frame_count);
-    for (uint32_t i = 0; i < kp->frames; i++)
-        kpage_mark_frame(first + i, owner);
+    ASSERT(end <= frame_count);
+    while (at < end) {
+        uint32_t block = at >> (SUPER_SHIFT - PAGE_SHIFT);
+        uint32_t next = min_u32(end, (block + 1u) << (SUPER_SHIFT - PAGE_SHIFT));
+
+        block_frames[block] = (uint16_t)(block_frames[block] + (next - at));
+        for (struct frame *f = &frame_table[at]; at < next; at++, f++)
+            *f = (struct frame){ (uint32_t)(uintptr_t)kp, FRAME_FREE };
+    }
 }
 
 void kpage_detach(struct kpage *kp)

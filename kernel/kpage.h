@@ -86,10 +86,10 @@ bool kres_usable(const struct kres *res);
 void kmem_totals(uint32_t *free_unit_bytes, uint32_t *free_frames);
 
 /*
- * Mark all frames of kp as owned by `owner`, free: (uint32_t)kp, or FRAME_USER to undo it.  The one
- * place, with kpage_mark_frame, where conversions are counted: nobody else writes frame.kp after boot.
+ * Mark all frames of kp, which are nobody's, as its own and free; the undoing is frame by frame, with owner
+ * FRAME_USER.  The one place where conversions are counted: nobody else writes frame.kp after boot.
  */
-void kpage_mark(struct kpage *kp, uint32_t owner);
+void kpage_mark(struct kpage *kp);
 void kpage_mark_frame(uint32_t frame, uint32_t owner);
 /* Take kp off the list of its converter node (flag NODE_CONVERTER follows).  No-op if it is on none. */
 void kpage_detach(struct kpage *kp);

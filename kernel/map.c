@@ -345,7 +345,7 @@ static void map_io(const struct map_job *job, unsigned *work)
     last = min_u32(last, node_last(source));
     p.rights = rights_of(job, source);
     if (p.rights) {
-        spend(work, MAP_WORK_NODE);
+        spend(work, MAP_WORK); /* a walk through two lists, and a bitmap */
         there = io_at_or_behind(job->to, first);
         if (there && there->obj <= first) {
             /* Only a node that lies in the item completely can be the same mapping once more. */
@@ -664,10 +664,14 @@ enum step map_items(struct thread *sender)
 {
     struct map_state *m = &sender->map;
 
-    for (; m->item < m->count; m->item++) {
+    while (m->item < m->count) {
         if (item_perform(sender, sender->ipc->partner) == STEP_PREEMPTED)
             return STEP_PREEMPTED;
         map_reset(m);
+        m->item++;
+        /* Each item may have done a stretch's work since its last point. */
+        if (m->item < m->count && preempt_point(PREEMPT_MAP))
+            return STEP_PREEMPTED;
     }
     return STEP_DONE;
 }

@@ -99,8 +99,9 @@ static void revoke_unlist(struct revoke *rv)
 }
 
 /* The structure may be used again. */
-ALWAYS_INLINE enum step revoke_over(struct revoke *rv)
+ALWAYS_INLINE enum step revoke_over(struct revoke *rv, unsigned work)
 {
+    rv->spent = (uint8_t)(REVOKE_WORK - work);
     if (UNLIKELY(rv->listed))
         revoke_unlist(rv);
     rv->active = false;
@@ -319,7 +320,7 @@ enum step revoke_step(struct revoke *rv)
 
         if (UNLIKELY(rv->listed)) {
             if (!root) /* somebody above was faster */
-                return revoke_over(rv);
+                return revoke_over(rv, work);
             c = cursor_take(rv);
         } else {
             c = root->next;
@@ -333,7 +334,7 @@ enum step revoke_step(struct revoke *rv)
                     rv->pass = 2;
                     c = c->prev;
                 } else if (LIKELY(node_rights(root)) || !rv->mask || !revoke_root_empty(rv, root)) {
-                    return revoke_over(rv);
+                    return revoke_over(rv, work);
                 } else {
                     rv->pass = 3;
                 }
@@ -343,7 +344,7 @@ enum step revoke_step(struct revoke *rv)
             c = revoke_pass2(rv, c, &work);
             if (c == root) {
                 if (node_rights(root) || !revoke_root_empty(rv, root))
-                    return revoke_over(rv);
+                    return revoke_over(rv, work);
                 rv->pass = 3;
             }
         }
@@ -354,7 +355,7 @@ enum step revoke_step(struct revoke *rv)
                 cursor_unmark(root);
             c = revoke_pass3(root, &work);
             if (!c)
-                return revoke_over(rv);
+                return revoke_over(rv, work);
             rv->root = c;
             c->flags |= rv->listed ? NODE_CURSOR : 0;
         }
@@ -376,5 +377,5 @@ void revoke_cancel(struct revoke *rv)
         if (rv->mask && !(rv->how & REVOKE_KEEP))
             revoke_was_cancelled = true;
     }
-    revoke_over(rv);
+    revoke_over(rv, REVOKE_WORK);
 }

@@ -12,6 +12,7 @@
  */
 #include "kernel/task.h"
 
+#include "kernel/lib/string.h"
 #include "kernel/mapdb.h"
 
 #define PTE_REFS (PTE_ACCESSED | PTE_DIRTY)
@@ -101,13 +102,31 @@ struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type typ
 
 /* ---- memory: entries ---- */
 
+/* The A/D bits of all entries, and the same AND for all: in steps, so that no view takes a stretch of its own. */
+static uint32_t view_refs(const uint32_t *view)
+{
+    uint32_t all = 0;
+
+    for (unsigned i = 0; i < DIR_ENTRIES; i += 4u)
+        all |= view[i] | view[i + 1u] | view[i + 2u] | view[i + 3u];
+    return all & PTE_REFS;
+}
+
+static void view_mask(uint32_t *view, uint32_t mask)
+{
+    for (unsigned i = 0; i < DIR_ENTRIES; i += 4u) {
+        view[i] &= mask;
+        view[i + 1u] &= mask;
+        view[i + 2u] &= mask;
+        view[i + 3u] &= mask;
+    }
+}
+
 /* Forget the view's page; its A/D bits, still in hardware format. */
 static uint32_t view_drop(struct task *task, struct node *n)
 {
-    uint32_t *pde = &task->pd[dir_index(node_base(n))], *view = table_of(*pde), refs = 0;
+    uint32_t *pde = &task->pd[dir_index(node_base(n))], *view = table_of(*pde), refs = view_refs(view);
 
-    for (unsigned i = 0; i < DIR_ENTRIES; i++)
-        refs |= view[i] & PTE_REFS;
     *pde = 0;
     n->flags &= (uint8_t)~NODE_VIEW;
     arch_tlb_flush_all(task);
@@ -120,14 +139,11 @@ static uint32_t view_clear(struct task *task, struct node *n, unsigned first, un
 {
     uint32_t *view = table_of(task->pd[dir_index(node_base(n))]), refs = 0;
 
-    for (unsigned i = first; i <= last; i++) {
-        if (view[i]) {
-            refs |= view[i] & PTE_REFS;
-            view[i] = 0;
-            arch_tlb_flush_page(task, node_base(n) + (i << PAGE_SHIFT));
-        }
-    }
-    return refs;
+    for (unsigned i = first; i <= last; i++)
+        refs |= view[i];
+    memset(&view[first], 0, (last - first + 1u) * sizeof *view);
+    arch_tlb_flush_all(task);
+    return refs & PTE_REFS;
 }
 
 /* Clear one hardware entry; its A/D bits as L4_R | L4_W. */
@@ -324,7 +340,10 @@ void space_leave(struct node *n)
     refs_to_parent(n, space_take(n));
 }
 
-/* A memory node's rights are new: entries that are there follow, missing ones are made if they may be. */
+/*
+ * A memory node's rights are new: entries that are there follow, missing ones are made if they may be.  In a view
+ * nothing is added: mem_refill() does.
+ */
 static void mem_show(struct node *n, uint32_t rights)
 {
     struct task *task = n->task;
@@ -334,16 +353,8 @@ static void mem_show(struct node *n, uint32_t rights)
         uint32_t *view = table_of(task->pd[dir_index(base)]);
         uint32_t flags = pte_make(0, rights, (n->flags & NODE_DEVICE) != 0, false);
 
-        for (unsigned i = 0; i < DIR_ENTRIES; i++) {
-            if (!view[i])
-                continue;
-            if (flags) {
-                view[i] = (n->obj + (i << PAGE_SHIFT)) | flags | (view[i] & PTE_REFS);
-            } else {
-                lost |= view[i] & PTE_REFS;
-                view[i] = 0;
-            }
-        }
+        lost = flags ? 0 : view_refs(view);
+        view_mask(view, flags ? flags | PTE_REFS | ~(PAGE_SIZE - 1u) : 0);
         arch_tlb_flush_all(task);
     } else {
         bool converted = node_is_super(n) ? block_is_converted(n->obj) : frame_is_converted(n->obj);
@@ -403,13 +414,11 @@ uint32_t space_refs(struct node *n, bool reset)
     if (UNLIKELY(n->flags & NODE_VIEW)) {
         uint32_t *view = table_of(n->task->pd[dir_index(base)]);
 
-        for (unsigned i = 0; i < DIR_ENTRIES; i++) {
-            bits |= view[i] & PTE_REFS;
-            if (reset)
-                view[i] &= ~PTE_REFS;
-        }
-        if (reset && bits)
+        bits = view_refs(view);
+        if (reset && bits) {
+            view_mask(view, ~PTE_REFS);
             arch_tlb_flush_all(n->task);
+        }
     } else {
         uint32_t *entry = node_entry(n);
 

@@ -10,6 +10,7 @@
 #include "kernel/cpu.h"
 #include "kernel/fault.h"
 #include "kernel/ipc.h"
+#include "kernel/irq.h"
 #include "kernel/reap.h"
 #include "kernel/sched.h"
 
@@ -123,37 +124,37 @@ bool sys_copy_out(struct thread *t, unsigned count, thread_cont *cont)
     return false;
 }
 
-bool sys_get_word(struct thread *t, unsigned n, uint32_t *value, thread_cont *cont)
+bool sys_get_words(struct thread *t, unsigned n, uint32_t *to, unsigned count, thread_cont *cont)
 {
-    uint32_t address = t->frame.ecx + 4u * (n - 5u), fault = 0;
+    uint32_t fault = 0;
 
-    if (n < 5) {
-        *value = t->frame.w[n];
+    for (; n < 5 && count; n++, count--)
+        *to++ = t->frame.w[n];
+    if (!count)
         return true;
-    }
-    if (!words_in_user_memory(t->frame.ecx, n - 4u)) {
+    if (!words_in_user_memory(t->frame.ecx, n + count - 5u)) {
         refuse_range(t);
         return false;
     }
-    if (LIKELY(arch_user_read(value, address, 1, &fault) == 1))
+    if (LIKELY(arch_user_read(to, t->frame.ecx + 4u * (n - 5u), count, &fault) == count))
         return true;
     fault_memory(t, fault, L4_R, cont);
     return false;
 }
 
-bool sys_put_word(struct thread *t, unsigned n, uint32_t value, thread_cont *cont)
+bool sys_put_words(struct thread *t, unsigned n, const uint32_t *from, unsigned count, thread_cont *cont)
 {
-    uint32_t address = t->frame.ecx + 4u * (n - 5u), fault = 0;
+    uint32_t fault = 0;
 
-    if (n < 5) {
-        t->frame.w[n] = value;
+    for (; n < 5 && count; n++, count--)
+        t->frame.w[n] = *from++;
+    if (!count)
         return true;
-    }
-    if (!words_in_user_memory(t->frame.ecx, n - 4u)) {
+    if (!words_in_user_memory(t->frame.ecx, n + count - 5u)) {
         refuse_range(t);
         return false;
     }
-    if (LIKELY(arch_user_write(address, &value, 1, &fault) == 1))
+    if (LIKELY(arch_user_write(t->frame.ecx + 4u * (n - 5u), from, count, &fault) == count))
         return true;
     fault_memory(t, fault, L4_W, cont);
     return false;
@@ -184,6 +185,11 @@ struct thread *kernel_exit(void)
         thread_cont *cont;
 
         if (UNLIKELY(cpu->resched || !cpu->current)) {
+            if (UNLIKELY(irq_postponed)) {
+                irq_continue();
+                (void)preempt_point(PREEMPT_QUEUE);
+                continue;
+            }
             if (!sched_pick()) {
                 idle();
                 continue;

@@ -21,9 +21,10 @@ void sys_finish(struct thread *t, uint32_t w0);
 bool sys_copy_in(struct thread *t, unsigned count, thread_cont *cont) MUST_CHECK;
 /* The same outward; finishes nothing.  */
 bool sys_copy_out(struct thread *t, unsigned count, thread_cont *cont) MUST_CHECK;
-/* One word at [ECX + 4 * (n - 5)], or a register if n < 5 (unmap lists). */
-bool sys_get_word(struct thread *t, unsigned n, uint32_t *value, thread_cont *cont) MUST_CHECK;
-bool sys_put_word(struct thread *t, unsigned n, uint32_t value, thread_cont *cont) MUST_CHECK;
+/* Parameter words Wn and the following, wherever they stand; not limited to the 71 of a message (lists). */
+bool sys_get_words(struct thread *t, unsigned n, uint32_t *to, unsigned count, thread_cont *cont) MUST_CHECK;
+bool sys_put_words(struct thread *t, unsigned n, const uint32_t *from, unsigned count,
+                   thread_cont *cont) MUST_CHECK;
 
 /*
  * Every kernel entry ends here, on the kernel stack with interrupts off: picks the thread, runs

@@ -15,6 +15,7 @@
 #define VALUES_MAX     63u
 #define HEAD_VALUES    5u
 #define GROUP_WORDS    (HEAD_VALUES + 1u) /* a head and its values */
+#define REGISTER_WORDS 5u /* W0..W4 */
 #define WORDS_MAX      (VALUES_MAX + (VALUES_MAX + HEAD_VALUES - 1u) / HEAD_VALUES)
 #define HEAD_WRITE     1u
 #define HEAD_READ      2u
@@ -82,12 +83,9 @@ static void refuse(struct request *q, enum l4_error error, enum l4_detail detail
 
 static bool fetch(struct request *q)
 {
-    unsigned words = q->count + (q->count + HEAD_VALUES - 1u) / HEAD_VALUES, i;
+    unsigned words = q->count + (q->count + HEAD_VALUES - 1u) / HEAD_VALUES;
 
-    for (i = 0; i < words; i++)
-        if (!sys_get_word(q->caller, i + 1, &q->word[i], sys_thread_control))
-            return false;
-    return true;
+    return sys_get_words(q->caller, 1, q->word, words, sys_thread_control);
 }
 
 /* Find the thread; its capability must allow what the heads ask for.  [M 3.2.5] */
@@ -243,16 +241,26 @@ static bool check(struct request *q)
     return true;
 }
 
-/* The old values, where the heads ask for them. */
-static bool write_back(struct request *q)
+/* Write the values of each group that is read, those from word `from` on. */
+static bool put_values(struct request *q, unsigned from)
 {
     unsigned i;
 
-    for (i = 0; i < q->count; i++)
-        if ((head_of(q, i) & HEAD_READ) &&
-            !sys_put_word(q->caller, value_at(i) + 1u, q->word[value_at(i)], sys_thread_control))
+    for (i = 0; i < q->count; i += HEAD_VALUES) {
+        unsigned first = max_u32(value_at(i) + 1u, from);
+        unsigned end = value_at(i) + 1u + min_u32(q->count - i, HEAD_VALUES);
+
+        if (first < end && (head_of(q, i) & HEAD_READ) &&
+            !sys_put_words(q->caller, first, &q->word[first - 1u], end - first, sys_thread_control))
             return false;
+    }
     return true;
+}
+
+/* The old values, where the heads ask for them. */
+static bool write_back(struct request *q)
+{
+    return put_values(q, 1);
 }
 
 /*
@@ -261,13 +269,7 @@ static bool write_back(struct request *q)
  */
 static bool probe(struct request *q)
 {
-    unsigned i;
-
-    for (i = 0; i < q->count; i++)
-        if ((head_of(q, i) & HEAD_READ) && value_at(i) + 1u >= 5u &&
-            !sys_put_word(q->caller, value_at(i) + 1u, q->word[value_at(i)], sys_thread_control))
-            return false;
-    return true;
+    return put_values(q, REGISTER_WORDS);
 }
 
 static void perform(struct request *q)

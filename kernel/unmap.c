@@ -9,15 +9,22 @@
  *
  * Stages of one call (thread.names.stage), each of which may be left and come back to:
  *
- *    LOAD -> NAMES -> STORE -> LOAD ... -> (index == count) reap -> over
+ *    CHECK ... -> LOAD -> NAMES -> STORE -> LOAD ... -> (index == count) reap -> over
  */
 #include "kernel/flexpage.h"
 #include "kernel/reap.h"
 #include "kernel/sys.h"
 
-enum unmap_stage { UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
+enum unmap_stage { UNMAP_CHECK, UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 
-#define UNMAP_WORK 64u      /* names looked at between preemption points [G42] */
+/*
+ * Between preemption points: a name looked at counts 1, one that holds something 4, and as much each node
+ * visited below it; a word of the list 4.  [G42]
+ */
+#define UNMAP_WORK   64u
+#define UNMAP_TARGET 3u     /* beside the look */
+#define UNMAP_NODE   4u
+#define UNMAP_WORD   4u
 #define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
 #define COUNT_MAX  255u
 #define REGISTER_PAGES 4u    /* flexpages in W1..W4 */
@@ -122,12 +129,25 @@ static bool next_target(const struct task *task, const struct flexpage *fp, uint
 
 /* ---- one flexpage ---- */
 
-static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool flush)
+ALWAYS_INLINE void spend(unsigned *work, unsigned cost)
+{
+    *work = *work > cost ? *work - cost : 0;
+}
+
+/* Enough done: a preemption point.  True: the progress is in t, somebody else runs first. */
+static bool pause(unsigned *work)
+{
+    if (LIKELY(*work))
+        return false;
+    *work = UNMAP_WORK;
+    return preempt_point(PREEMPT_NAMES);
+}
+
+static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool flush, unsigned *work)
 {
     struct name_state *s = &t->names;
     uint32_t mask = fp->rights;
     bool memory = fp->space == L4_SPACE_MEM;
-    unsigned work = UNMAP_WORK;
 
     if (!mask && !memory)
         return STEP_DONE; /* nothing to take, and only memory has reference bits */
@@ -138,14 +158,13 @@ static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool f
             if (revoke_step(&t->revoke) == STEP_PREEMPTED)
                 return STEP_PREEMPTED;
             s->refs |= t->revoke.refs;
+            spend(work, UNMAP_TARGET + UNMAP_NODE * t->revoke.spent);
         }
         if (s->offset >= fp->names)
             return STEP_DONE;
-        if (work-- == 0) {
-            if (preempt_point(PREEMPT_NAMES))
-                return STEP_PREEMPTED;
-            work = UNMAP_WORK;
-        }
+        if (pause(work))
+            return STEP_PREEMPTED;
+        *work -= 1;
         if (!next_target(t->task, fp, &s->offset, &target))
             continue;
         if (!flush && !memory && !node_has_children(target.node))
@@ -165,7 +184,7 @@ static uint32_t refs_word(uint32_t refs)
 ALWAYS_INLINE bool load_word(struct thread *t, unsigned index, uint32_t *value, thread_cont *cont)
 {
     if (UNLIKELY(index >= REGISTER_PAGES))
-        return sys_get_word(t, index + 1u, value, cont);
+        return sys_get_words(t, index + 1u, value, 1, cont);
     *value = t->frame.w[index + 1u];
     return true;
 }
@@ -173,7 +192,7 @@ ALWAYS_INLINE bool load_word(struct thread *t, unsigned index, uint32_t *value, 
 ALWAYS_INLINE bool store_word(struct thread *t, unsigned index, uint32_t value, thread_cont *cont)
 {
     if (UNLIKELY(index >= REGISTER_PAGES))
-        return sys_put_word(t, index + 1u, value, cont);
+        return sys_put_words(t, index + 1u, &value, 1, cont);
     t->frame.w[index + 1u] = value;
     return true;
 }
@@ -195,15 +214,47 @@ static void unmap_reap(struct thread *t)
         unmap_finish(t, 0);
 }
 
+/* All or none: look at the whole list before anything is taken from anybody.  False: not yet, or refused. */
+static bool unmap_check(struct thread *t, unsigned count, unsigned *work)
+{
+    struct name_state *s = &t->names;
+    struct flexpage fp;
+    uint32_t word;
+
+    for (; s->index < count; s->index++) {
+        if (pause(work)) {
+            t->cont = unmap_continue;
+            return false;
+        }
+        spend(work, UNMAP_WORD);
+        if (!load_word(t, s->index, &word, unmap_continue))
+            return false;
+        if (flexpage_decode(word, &fp) != L4_D_NONE) {
+            unmap_bad_flexpage(t, s->index);
+            return false;
+        }
+    }
+    s->index = 0;
+    s->stage = UNMAP_LOAD;
+    return true;
+}
+
 static void unmap_continue(struct thread *t)
 {
     struct name_state *s = &t->names;
-    unsigned count = unmap_count(t) + flush_count(t);
+    unsigned count = unmap_count(t) + flush_count(t), work = UNMAP_WORK;
 
+    if (s->stage == UNMAP_CHECK && !unmap_check(t, count, &work))
+        return;
     for (; s->index < count; s->index++, s->stage = UNMAP_LOAD) {
         struct flexpage fp;
 
         if (s->stage == UNMAP_LOAD) {
+            if (pause(&work)) {
+                t->cont = unmap_continue;
+                return;
+            }
+            spend(&work, 2u * UNMAP_WORD); /* it is stored, too */
             if (!load_word(t, s->index, &s->fpage, unmap_continue))
                 return;
             s->offset = 0;
@@ -216,7 +267,7 @@ static void unmap_continue(struct thread *t)
                 unmap_bad_flexpage(t, s->index);
                 return;
             }
-            if (unmap_names(t, &fp, s->index >= unmap_count(t)) == STEP_PREEMPTED) {
+            if (unmap_names(t, &fp, s->index >= unmap_count(t), &work) == STEP_PREEMPTED) {
                 t->cont = unmap_continue;
                 return;
             }
@@ -239,19 +290,7 @@ void sys_unmap(struct thread *t)
         unmap_finish(t, L4_ERR(L4_PARAM, L4_D_BAD_COUNT, 0));
         return;
     }
-    /* All or none: look at the whole list before anything is taken from anybody. */
-    for (unsigned i = 0; count > 1 && i < count; i++) {
-        struct flexpage fp;
-        uint32_t word;
-
-        if (!load_word(t, i, &word, sys_unmap))
-            return;
-        if (flexpage_decode(word, &fp) != L4_D_NONE) {
-            unmap_bad_flexpage(t, i);
-            return;
-        }
-    }
     t->names.index = 0;
-    t->names.stage = UNMAP_LOAD;
+    t->names.stage = count > 1 ? UNMAP_CHECK : UNMAP_LOAD;
     unmap_continue(t);
 }
