@@ -139,6 +139,7 @@ static const struct task *recall(enum bp_kind kind, uint32_t address)
 static void session_clear(void)
 {
     bp_clear_all(BP_OWNER_GDB);
+    conditions_clear();
     memset(remembered, 0, sizeof(remembered));
     stub.no_ack = stub.running = stub.range_on = stub.mmio = false;
     stub.continued = 0;
@@ -308,6 +309,7 @@ static enum outcome set_point(struct args *a, bool on)
     }
     enum bp_kind kind = kinds[type];
     const struct task *task = bp_clear_any(kind, address, BP_OWNER_GDB);
+    conditions_drop(kind, address);
     if (!on) {
         if (task)
             remember(kind, address, task);
@@ -321,6 +323,11 @@ static enum outcome set_point(struct args *a, bool on)
             task = thread_task(stub.general);
     }
     const char *problem = bp_set(kind, task, address, size ? size : 1, BP_OWNER_GDB);
+    if (!problem) {
+        problem = conditions_set(kind, address, a->p, a->end);
+        if (problem)
+            (void)bp_clear_any(kind, address, BP_OWNER_GDB);
+    }
     if (problem) {
         reply_text("E.");
         packet_text(&stub.out, problem);
@@ -365,6 +372,7 @@ static enum outcome step(uint32_t id)
 {
     resume_how = DEBUG_STEP_ONE;
     stub.kernel_step = false;
+    stub.stepped = id ? id : stub.context;
     if (id == 0 || id == stub.context) {
         stub.kernel_step = !stub.stop->regs->user;
     } else {
@@ -444,7 +452,7 @@ static enum outcome query_supported(void)
     packet_text(&stub.out, "PacketSize=");
     packet_number(&stub.out, PACKET_MAX);
     packet_text(&stub.out, ";QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;swbreak+;hwbreak+;"
-                           "vContSupported+;binary-upload+");
+                           "vContSupported+;binary-upload+;ConditionalBreakpoints+");
     return SAY;
 }
 
@@ -681,6 +689,25 @@ static bool range_goes_on(const struct debug_stop *stop)
     return byte == -1;
 }
 
+/*
+ * A point was hit, and its conditions are false: true if the machine goes on at once, as it was resumed.  A
+ * step that ends there is reported as the step that it is.
+ */
+static bool condition_goes_on(struct debug_stop *stop)
+{
+    if (!stub.running || !debug_cause.valid || conditions_hold(debug_cause.hit.kind, debug_cause.hit.address))
+        return false;
+    debug_cause.valid = false;
+    if (resume_how == DEBUG_GO)
+        return true;
+    if (stub.kernel_step || stub.stepped == stub.context)
+        return stop->reason != DEBUG_STEP;
+    struct thread *t = thread_of(stub.stepped); /* somebody else came along; the step is still to be done */
+    if (t)
+        debug_step_thread(t);
+    return t != NULL;
+}
+
 static bool attached(void) { return stub.attached; }
 
 static enum debug_resume leave(enum debug_resume how)
@@ -700,6 +727,8 @@ static enum debug_resume run(struct debug_stop *stop)
     if (!was_kernel_step || !thread_is_valid(stub.context))
         stub.context = thread_context_id(); /* else kernel code that switched threads under a step stays one thread */
     stub.general = stub.context;
+    if (condition_goes_on(stop))
+        return leave(resume_how);
     if (range_goes_on(stop))
         return leave(DEBUG_STEP_ONE);
     stub.range_on = false;

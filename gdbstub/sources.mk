@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: MIT
-gdbstub-c += gdbstub/packet.c gdbstub/rsp.c gdbstub/target.c gdbstub/threads.c gdbstub/monitor.c
-host-omit += gdbstub/rsp.c gdbstub/target.c gdbstub/threads.c gdbstub/monitor.c
+gdbstub-c += gdbstub/packet.c gdbstub/rsp.c gdbstub/target.c gdbstub/threads.c gdbstub/monitor.c \
+             gdbstub/agent.c gdbstub/conditions.c
+host-omit += gdbstub/rsp.c gdbstub/target.c gdbstub/threads.c gdbstub/monitor.c gdbstub/conditions.c

@@ -20,6 +20,7 @@ struct stub {
     bool attached, no_ack;
     bool running;               /* a resume is under way: the client waits for a stop reply */
     bool kernel_step;           /* it was a single step of kernel code */
+    uint32_t stepped;           /* the thread that steps, if one does */
     bool mmio;                  /* m and M may touch device registers */
     bool range_on;              /* vCont;r: step until outside [range_low, range_end) */
     uint32_t range_low, range_end;
@@ -56,6 +57,16 @@ unsigned target_read(uint32_t address, void *to, unsigned size);
 bool target_write(uint32_t address, const void *from, unsigned size);
 void target_reply_crc(uint32_t address, uint32_t size);
 void target_reply_search(uint32_t address, uint32_t size, const uint8_t *pattern, uint32_t length);
+
+/* A general register, eip, eflags or selector as a word; false: no such number. */
+bool target_core_register(uint32_t id, uint32_t number, uint32_t *value);
+
+/* ---- conditions.c: what GDB sends behind Z0 and Z1 ---- */
+const char *conditions_set(enum bp_kind kind, uint32_t address, const uint8_t *p, const uint8_t *end); /* NULL or a problem */
+void conditions_drop(enum bp_kind kind, uint32_t address);
+void conditions_clear(void);
+/* At a hit in stub.context: is there none, or is one true? */
+bool conditions_hold(enum bp_kind kind, uint32_t address);
 
 /* ---- monitor.c ---- */
 void monitor_run(const char *line);           /* output as O packets, then the final reply in stub.out */

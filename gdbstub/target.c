@@ -136,6 +136,16 @@ static uint32_t core_get(struct debug_regs *r, unsigned n)
     return word ? *word : selectors[n - 10];
 }
 
+bool target_core_register(uint32_t id, uint32_t number, uint32_t *value)
+{
+    struct debug_regs regs;
+    if (number >= CORE_COUNT)
+        return false;
+    registers_get(id, &regs);
+    *value = core_get(&regs, number);
+    return true;
+}
+
 static void image_get(uint32_t id)
 {
     struct debug_regs regs;

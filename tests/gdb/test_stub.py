@@ -147,6 +147,45 @@ def test_kernel_memory(session):
     has(out, r"= 1$", r"Cannot access memory at address 0xc00b8000")
 
 
+def test_conditions_are_decided_in_the_stub(session):
+    """Hits with a false condition do not reach GDB; locals, memory, registers; one that cannot be read stops."""
+    out = session("set debug remote 1\nbreak square if (rounds & 15) == 7 && x == 7\ncontinue\nset debug remote 0\n"
+                  "print 100 + (rounds & 15)\nprint x\ndelete\nhbreak square if (rounds & 7) == 3\ncontinue\n"
+                  "print 200 + (rounds & 7)\ndelete\nbreak long_line if $esp == 0\ntbreak square\ncontinue\n"
+                  "next\nnext\ninfo breakpoints\ndelete\nbreak square if *(int *)0x10000000 == 1\ncontinue\ndelete\n"
+                  "break sched_timer if 1 == 1\ncontinue\ndetach\n")
+    has(out, r";X[0-9a-f]+,", r"Breakpoint 1, square", r"= 107$", r"= 7$", r"Breakpoint 2, square", r"= 203$", r"breakpoint 4, square",
+        r"stop only if \$esp == 0 \(target evals\)", r"Error in testing|Cannot access memory|Breakpoint 5, square", r"sched_timer", "detached")
+    assert out[:out.index("= 107")].count("Sending packet: $vCont;c#") == 1
+
+
+def test_condition_packets(client):
+    """A false one costs no packet; what is malformed or too long sets nothing."""
+    c = client()
+    c.begin()
+    c.ask("?")
+    assert c.ask("Z0,400000,1;X3,220027") == b"OK"  # square(), if 0
+    c.raw(c.frame(b"vCont;c"))
+    assert c.silent(0.5) == b""
+    c.raw(b"\x03")
+    assert c.receive()[:3] == b"T02"
+    assert c.ask("Z0,400000,1;X3,220027X3,220127") == b"OK"  # one of several
+    c.raw(c.frame(b"vCont;c"))
+    assert b"swbreak" in c.receive()
+    for wrong in ("X", "X3", "X3,2200", "X3,22zz27", "X0,", "Xffffffff,22", "X200," + "22" * 0x200, "cmds:1", "Y3,220027"):
+        assert c.ask("z0,400000,1") == b"OK"
+        assert c.ask(f"Z0,400000,1;{wrong}")[:1] == b"E", wrong
+        c.raw(c.frame(b"vCont;c"))
+        assert c.silent(0.1) == b"", wrong
+        c.raw(b"\x03")
+        assert c.receive()[:3] == b"T02", wrong
+    # All the room there is, and not one more.
+    for i in range(33):
+        reply = c.ask(f"Z0,{0x400000 + i:x},1;X3,220027")
+        assert (reply == b"OK") == (i < 32), (i, reply)
+    assert c.ask("D") == b"OK"
+
+
 @pytest.mark.slow
 def test_wait_at_boot(session):
     out = session("bt\ninfo threads\nnext\nnext\nfinish\ntbreak kernel_exit\ncontinue\nbt\ntbreak square\ncontinue\ndetach\n",
@@ -516,6 +555,28 @@ def test_a_breakpoint_belongs_to_its_task(pair, session, build):
                   program=build.resolve() / "user/gdbpair.elf")
     has(out, r"\"starter\" \(tk\d+ recv ep\d+\)", r"\"first\"", r"\"second\"", r"= 11$", r"= 21$", r"= 32$", r"= 42$",
         r"= 1$", "detached")
+
+
+def test_step_past_false_conditions_elsewhere(pair):
+    """While one thread steps, the other one's hits with a false condition do not end the step."""
+    c = Client(pair.gdb_socket)
+    c.begin()
+    c.ask("?")
+    names = {name: i for i, name in re.findall(r'id="([0-9a-f]+)" core="0" name="(\w+)"',
+                                               c.ask("qXfer:threads:read::0,1000").decode())}
+    current = c.ask("qC")[2:].decode()
+    other = next(names[n] for n in ("first", "second") if names[n] != current)
+    assert c.ask(f"Z1,{symbol_of(pair.build, 'shared_step'):x},1;X3,220027") == b"OK"
+    for _ in range(40):
+        c.raw(c.frame(f"vCont;s:{other};c".encode()))
+        stop = c.receive()
+        assert stop[:3] == b"T05" and f"thread:{other};".encode() in stop and b"hwbreak" not in stop, stop
+    assert c.ask("D") == b"OK"
+
+
+def symbol_of(build, name):
+    out = subprocess.run(["nm", str(build / "user/gdbpair.elf")], capture_output=True, text=True, check=True).stdout
+    return int(re.search(rf"^([0-9a-f]+) T {name}$", out, re.MULTILINE).group(1), 16)
 
 
 def test_a_breakpoint_survives_a_change_of_thread(pair, build, tmp_path):

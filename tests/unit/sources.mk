@@ -10,3 +10,4 @@ unit-tests += test_memory
 unit-tests += test_states
 unit-tests += test_shortage
 unit-tests += test_rules
+unit-tests += test_agent
