@@ -114,4 +114,8 @@ int console_getc(void);                                     /* next byte typed o
 bool object_name_set(uint32_t id, const char *name, unsigned length);
 const char *object_name(uint32_t id);                       /* NULL if none */
 
+struct thread;
+/* The rest of the debug call POISON: fill free kernel memory, the kernel stack below us and dead words of threads. */
+void debug_poison(struct thread *caller);
+
 #endif

@@ -231,6 +231,8 @@ static uint32_t perform(struct thread *t, uint32_t op)
         return op_check(t);
     case L4_DEBUG_EXEC:
         return op_exec(t);
+    case L4_DEBUG_POISON:
+        return L4_OK; /* on the way out */
     default:
         return L4_ERR(L4_PARAM, L4_D_RESERVED_OP, 0);
     }
@@ -250,4 +252,6 @@ void sys_debug(struct thread *t)
     /* ENTER: whoever sat at the prompt may have changed W0 or halted the thread; leave it alone. */
     if (op != L4_DEBUG_ENTER || L4_ERR_BASE(result) != L4_OK)
         sys_finish(t, result);
+    if (op == L4_DEBUG_POISON)
+        t->cont = debug_poison;
 }

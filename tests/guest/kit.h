@@ -76,6 +76,10 @@ void regs_then_target(void);
 enum { REG_EAX = 0x11111111, REG_EBX = 0x22222222, REG_ECX = 0x33333333, REG_EDX = 0x44444444,
        REG_ESI = 0x55555555, REG_EDI = 0x66666666, REG_EBP = 0x77777777 };
 
+/* What unused kernel memory is filled with (debug call POISON). Is a part of it, or a kernel address, in the word? */
+#define CANARY 0xc5c5c5c5u
+bool canary_in(uint32_t word);
+
 /* What a thread is doing: S, R, H, N of exchange-registers. */
 uint32_t status_of(uint32_t thread);
 uint32_t schedule(uint32_t ops, uint32_t res, uint32_t src, uint32_t thread, uint32_t w3, uint32_t budget,

@@ -11,6 +11,9 @@
         global  arch_guard_unwind
         global  arch_debug_capture
         global  arch_debug_break
+        global  arch_debug_fill_stack
+
+        extern  kernel_stack
 
 ; void arch_call_on_stack(void *top, void (*fn)(void *), void *arg)
 ; The frame pointer chain goes on across the switch, so a backtrace shows what was interrupted.
@@ -24,6 +27,18 @@ arch_call_on_stack:
         call    ecx
         mov     esp, ebp
         pop     ebp
+        ret
+
+; void arch_debug_fill_stack(uint32_t pattern)
+arch_debug_fill_stack:
+        mov     eax, [esp + 4]
+        push    edi
+        mov     edi, kernel_stack
+        mov     ecx, esp
+        sub     ecx, edi
+        shr     ecx, 2
+        rep stosd
+        pop     edi
         ret
 
 ; bool arch_guard_call(struct arch_guard *guard, void (*fn)(void *), void *arg)

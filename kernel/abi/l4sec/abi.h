@@ -278,7 +278,8 @@ enum l4_fault_op {
     X(TRACE, 5, "W1..W3 go to the trace")                                      \
     X(CLOCK, 6, "out W1/W2 clock, W3 ticks per millisecond, W4 switches")      \
     X(CHECK, 7, "run the invariants: out W1 failures, W2 free kernel bytes, W3 free frames, W4 objects") \
-    X(EXEC, 8, "run a kdb line: W1 text, W2 length, W3 buffer, W4 size; out W1 bytes, W2 rc")
+    X(EXEC, 8, "run a kdb line: W1 text, W2 length, W3 buffer, W4 size; out W1 bytes, W2 rc") \
+    X(POISON, 9, "fill all that the kernel keeps and does not use with W1")
 
 enum l4_debug_op {
 #define X(name, number, text) L4_DEBUG_##name = number,

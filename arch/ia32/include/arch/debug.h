@@ -22,6 +22,9 @@ struct arch_guard { uint32_t ebx, esi, edi, ebp, esp, eip; };
 bool arch_guard_call(struct arch_guard *guard, void (*fn)(void *), void *arg);
 void arch_guard_unwind(const struct arch_guard *guard) NORETURN;
 
+/* Fill the kernel stack below this call; only on that stack. */
+void arch_debug_fill_stack(uint32_t pattern);
+
 /* Registers as they are in the caller when this call has returned. */
 void arch_debug_capture(struct debug_regs *regs);
 /* Trap into the debugger. */
