@@ -160,6 +160,8 @@ static unsigned signal_of_vector(uint32_t vector)
     }
 }
 
+static bool interrupted; /* a Ctrl-C ended a range step */
+
 static unsigned signal_of(const struct debug_stop *stop)
 {
     const struct thread *t = thread_current();
@@ -171,7 +173,7 @@ static unsigned signal_of(const struct debug_stop *stop)
     case DEBUG_GDB: return stub.running ? SIG_INT : SIG_TRAP;
     case DEBUG_CALL: case DEBUG_BREAKPOINT: case DEBUG_STEP: break;
     }
-    return SIG_TRAP;
+    return interrupted ? SIG_INT : SIG_TRAP;
 }
 
 static void reply_stop(void)
@@ -673,6 +675,8 @@ static enum packet_event receive(void)
     }
 }
 
+static int range_byte = BYTE_NONE; /* what came on the line at the end of the last step */
+
 /* A range step goes on here, without the client, while nothing of interest happens. */
 static bool range_goes_on(const struct debug_stop *stop)
 {
@@ -685,8 +689,8 @@ static bool range_goes_on(const struct debug_stop *stop)
         return false;
     if (probe_translate(t ? t->task : NULL, regs->eip, &phys) && bp_at_phys(phys))
         return false;
-    int byte = arch_serial_get(1); /* a Ctrl-C; anything else would be a packet in the wrong place */
-    return byte == -1;
+    range_byte = arch_serial_get(1); /* a Ctrl-C, or the packet of a new client */
+    return range_byte == BYTE_NONE;
 }
 
 /*
@@ -732,7 +736,9 @@ static enum debug_resume run(struct debug_stop *stop)
     if (range_goes_on(stop))
         return leave(DEBUG_STEP_ONE);
     stub.range_on = false;
-    int first = stop->reason == DEBUG_GDB ? debug_line_get(1) : BYTE_NONE;
+    int first = stop->reason == DEBUG_GDB ? debug_line_get(1) : range_byte;
+    interrupted = first == 0x03;
+    range_byte = BYTE_NONE;
     if (first == 0x03 && !stub.attached)
         return leave(DEBUG_GO); /* nobody is there to be answered */
     packet_reset(&stub.in);

@@ -238,6 +238,36 @@ def test_l4_over_qemu(running, session, tmp_path):
         r"connect to its stub")
 
 
+TABLES = ("l4 objects", "l4 tasks", "l4 threads", "l4 caps tk5", "l4 map tk5", "l4 map tk5/cap/0x1", "l4 map phys/0x400000")
+
+
+def table(out, name, command):
+    return out[out.index(f"<{name} {command}>"):out.index(f"</{name} {command}>")].split("\n")[1:]
+
+
+@pytest.mark.slow
+def test_tables_agree(machine, session, build, tmp_path):
+    """The walk over our stub and over QEMU's, in one stopped machine: the same text.  kdb: the same objects."""
+    path = tmp_path / "qemu-gdb"
+    m = machine(sigma0="gdbpair", extra=("-gdb", f"unix:{path},server=on,wait=off"))
+    m.expect("pair: started")
+
+    def dump(name):
+        return "".join(f"echo <{name} {c}>\\n\n{c}\necho </{name} {c}>\\n\n" for c in TABLES)
+
+    kernel = (build / "l4sec.elf").resolve()
+    out = session(dump("kdb") + "l4 set backend walk\n" + dump("ours") +
+                  f"add-inferior -no-connection -exec {kernel}\ninferior 2\ntarget remote {path}\n" + dump("qemu") +
+                  "print $l4_current() == $l4_obj(1)\nl4 objects\n", m=m, program=build.resolve() / "user/gdbpair.elf")
+    for command in TABLES:
+        ours, qemu, kdb = (table(out, name, command) for name in ("ours", "qemu", "kdb"))
+        assert len(ours) > 2 and ours == qemu, (command, ours, qemu)
+        assert not any("rror" in line for line in ours), ours
+        mentioned = [set(re.findall(r"\b(?:tk|th|ep|rs|kp|cp)\d+\b", "\n".join(t))) for t in (ours, kdb)]
+        if command in ("l4 objects", "l4 tasks", "l4 caps tk5"):
+            assert mentioned[0] and mentioned[0] <= mentioned[1], (command, mentioned)
+
+
 def symbol(session, name):
     match = re.search(rf"\$1 = .* (0x[0-9a-f]+) <{name}>", session(f"print &{name}\n"))
     return int(match.group(1), 16)
@@ -396,6 +426,21 @@ def test_interrupt(client):
     assert c.ask("qC")[:2] == b"QC"
 
 
+def test_interrupt_of_a_range_step(client):
+    """Ctrl-C ends it as an interrupt (GDB would step on from a trap); the first packet of a new client is not lost."""
+    c = client()
+    c.begin()
+    c.ask("?")
+    for _ in range(3):
+        c.raw(c.frame(b"vCont;r0,ffffffff"))
+        assert c.silent(0.2) == b""
+        c.raw(b"\x03")
+        assert c.receive()[:3] == b"T02"
+        c.raw(c.frame(b"vCont;r0,ffffffff"))
+        assert c.silent(0.2) == b""
+        assert c.ask("qC")[:2] == b"QC"
+
+
 def test_acknowledgements(client):
     c = client()
     c.ask("qSupported")
@@ -515,8 +560,39 @@ def test_fuzz(client):
             continue
         c.ask(head + tail)
     assert c.ask("?")[:1] == b"T"
+    assert c.monitor("check")[0] == "OK"
     c.machine.send(b"\x05")
     c.machine.expect(rb"kdb\[[^\]]*\]> ")
+
+
+@pytest.mark.slow
+def test_fuzz_of_the_line(client):
+    """Bytes, frames cut off, wrong checksums, lengths beyond the buffer, between good packets: each of these is answered."""
+    c = client()
+    c.begin()
+    c.ask("?")
+    rng = random.Random(9)
+    good = c.frame(b"qAttached")
+    for i in range(200):
+        kind = 4 if i % 80 == 79 else i % 4
+        if kind == 0:  # whatever comes
+            c.raw(bytes(rng.randrange(256) for _ in range(rng.randrange(1, 60))).replace(b"$", b"%"))
+        elif kind == 1:  # truncated, and the next one begins at once
+            c.raw(good[:rng.randrange(1, len(good))])
+        elif kind == 2:  # checksum
+            c.raw(good[:-2] + b"%02x" % rng.randrange(256) if rng.randrange(2) else good[:-2] + b"zz")
+        elif kind == 3:  # sizes that do not fit, or are no numbers
+            c.raw(c.frame(rng.choice([b"m0,", b"M400000,", b"X400000,", b"x400000,", b"qCRC:0,", b"vCont;r0,"]) +
+                          rng.choice([b"ffffffff", b"fffffffff", b"-1", b"", b"4000:", b"0x10:00"])[:9]))
+        else:
+            c.raw(b"$" + b"A" * 0x4800 + b"#%02x" % (0x41 * 0x4800 & 255))
+        c.raw(c.frame(b"qC"))
+        while not c.receive().startswith(b"QC"):  # answers to what was well formed by chance
+            pass
+    assert c.monitor("check")[0] == "OK"
+    assert c.ask("D") == b"OK"
+    c.machine.send(b"\x05")
+    c.machine.expect(rb"kdb\[")
 
 
 @pytest.mark.slow
