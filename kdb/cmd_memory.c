@@ -7,6 +7,8 @@
  */
 #include "kdb/engine.h"
 
+#include "kdb/usersym.h"
+
 #include "kernel/cpu.h"
 #include "kernel/debug/debug.h"
 #include "kernel/lib/fmt.h"
@@ -82,12 +84,15 @@ KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d",
 
     if (!x_parse(k, &f) || !kdb_arg_address(k, 0, &task, &address))
         return k->rc;
+    if (!task && address < KERNEL_BASE && kdb_context())
+        task = kdb_context()->task;
     if (device && !kdb_session.unsafe)
         return kdb_fail(k, KDB_PERM, "-f reads devices; allow it with: set unsafe on");
     line = f.unit == 1 ? (f.letter == 'c' || f.letter == 's' ? 64 : 16) : f.unit == 2 ? 8 : 4;
     for (uint32_t done = 0; done < f.count && !end && kdb_tick(k);) {
         uint32_t start = address + done * f.unit, offset = 0;
-        const char *symbol = task ? NULL : sym_find(start, &offset);
+        const char *symbol = start >= KERNEL_BASE ? sym_find(start, &offset) : NULL;
+        char user[48];
         unsigned used = 0;
 
         data[0] = '\0';
@@ -112,6 +117,8 @@ KDB_CMD(x, .early = true, .noun = "x", .verb = "", .alias = "d",
         kdb_put_num(k, start);
         if (symbol)
             kdb_put_format(k, "%s+0x%x", symbol, offset);
+        else if (task && usersym_text(user, sizeof(user), task, start))
+            kdb_put_text(k, user);
         else
             kdb_put_null(k);
         kdb_put_text(k, data);
@@ -142,26 +149,29 @@ KDB_CMD(w, .early = true, .noun = "w", .verb = "", .usage = "[tkN:]ADDRESS VALUE
 
 KDB_SCHEMA(sym_schema, "sym",
     { "addr", K_HEX, 10, 0, "address" },
-    { "symbol", K_TEXT, 24, 0, "kernel symbol" },
-    { "offset", K_NUM, 6, 0, "behind its start" });
+    { "symbol", K_TEXT, 24, 0, "of the kernel, or of a program among the boot modules" },
+    { "offset", K_NUM, 6, 0, "behind its start" },
+    { "module", K_TEXT, 12, 0, "the program; none: the kernel" });
 
 KDB_CMD(sym, .early = true, .noun = "sym", .verb = "", .usage = "NAME | ADDRESS",
-        .schema = &sym_schema, .summary = "kernel symbol at an address, or its address",
+        .schema = &sym_schema, .summary = "symbol at an address, or its address; tk5:0x..: of the program that runs there",
         .example = "sym sys_unmap", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
     uint32_t address, offset = 0;
-    const char *symbol;
+    const char *symbol, *module = NULL;
 
     if (!kdb_arg_address(k, 0, &task, &address))
         return k->rc;
-    symbol = sym_find(address, &offset);
+    symbol = address >= KERNEL_BASE ? sym_find(address, &offset) : usersym_find(task, address, &offset, &module);
     if (!symbol)
         return kdb_fail(k, KDB_NOENT, "no symbol at 0x%08x", address);
     kdb_row(k);
     kdb_put_num(k, address);
     kdb_put_text(k, symbol);
     kdb_put_num(k, offset);
+    if (module)
+        kdb_put_text(k, module);
     kdb_row_end(k);
     return KDB_OK;
 }
@@ -261,12 +271,13 @@ KDB_SCHEMA(bt_schema, "bt",
     { "n", K_NUM, 2, 0, "number of the frame" },
     { "mode", K_TEXT, 6, 0, "kernel or user" },
     { "pc", K_HEX, 10, 0, "instruction address" },
-    { "symbol", K_TEXT, 28, 0, "kernel symbol" },
+    { "symbol", K_TEXT, 28, 0, "of the kernel, or of a program among the boot modules" },
     { "fp", K_HEX, 10, COL_VOLATILE, "frame pointer" });
 
-static bool bt_row(struct kdb *k, unsigned n, bool user, uint32_t pc, uint32_t fp)
+static bool bt_row(struct kdb *k, unsigned n, const struct task *task, bool user, uint32_t pc, uint32_t fp)
 {
     uint32_t offset = 0;
+    char text[48];
     const char *symbol = user ? NULL : sym_find(pc, &offset);
 
     kdb_row(k);
@@ -275,6 +286,8 @@ static bool bt_row(struct kdb *k, unsigned n, bool user, uint32_t pc, uint32_t f
     kdb_put_num(k, pc);
     if (symbol)
         kdb_put_format(k, "%s+0x%x", symbol, offset);
+    else if (user && usersym_text(text, sizeof(text), task, pc))
+        kdb_put_text(k, text);
     else
         kdb_put_null(k);
     kdb_put_num(k, fp);
@@ -299,7 +312,7 @@ KDB_CMD(bt, .noun = "bt", .verb = "", .usage = "[thN]", .schema = &bt_schema,
     for (unsigned n = 0; n < 64 && kdb_tick(k); n++) {
         uint32_t pair[2];
 
-        if (bt_row(k, n, user, pc, fp))
+        if (bt_row(k, n, task, user, pc, fp))
             break;
         /* At the first instruction the return address is still on top of the stack. */
         if (n == 0 && !user && (!sym_find(pc, &offset) || offset == 0) &&

@@ -809,12 +809,63 @@ KDB_CMD(kp_show, .noun = "kp", .verb = "show", .usage = "kpN", .schema = &kp_sho
     return KDB_OK;
 }
 
+/* The unit that an address in a chunked frame belongs to: its tag, and where it begins; NULL: none. */
+static const uint8_t *unit_at(uint32_t address, unsigned *tag)
+{
+    uint32_t frame = virt_to_phys((const void *)(uintptr_t)address) >> PAGE_SHIFT;
+    unsigned unit = (address & (PAGE_SIZE - 1u)) / L4_UNIT;
+    const uint8_t *page;
+
+    if (address < KERNEL_BASE || !any_page_of((const void *)(uintptr_t)address) ||
+        (frame_table[frame].use & 15u) != FRAME_CHUNKED)
+        return NULL;
+    page = phys_to_virt(frame << PAGE_SHIFT);
+    while (unit > 2 && unit_tag(page, unit) == UNIT_MORE)
+        unit--;
+    *tag = unit < 2 ? (unsigned)UNIT_FREE : unit_tag(page, unit);
+    return unit < 2 ? NULL : page + unit * L4_UNIT;
+}
+
+bool kdb_place_text(char *to, unsigned size, uint32_t address)
+{
+    unsigned tag;
+    const uint8_t *unit = unit_at(address, &tag);
+    uint32_t offset = unit ? address - (uint32_t)(uintptr_t)unit : 0, use;
+    char what[40];
+
+    if (address >= KERNEL_BASE && any_page_of((const void *)(uintptr_t)address)) { /* a table or a directory */
+        use = frame_table[virt_to_phys((const void *)(uintptr_t)address) >> PAGE_SHIFT].use;
+        if ((use & 15u) != FRAME_CHUNKED && (use & 15u) != FRAME_FREE && frame_uses[use & 15u]) {
+            kdb_object_text(what, sizeof(what), (const struct kobj *)(uintptr_t)(use & ~31u));
+            fmt_buffer(to, size, "%s of %s+0x%x", frame_uses[use & 15u], what, address & (PAGE_SIZE - 1u));
+            return true;
+        }
+    }
+
+    if (!unit || tag < UNIT_NODE || tag >= ARRAY_SIZE(unit_names))
+        return false;
+    if (tag == UNIT_NODE) {
+        kdb_slot_text(what, sizeof(what), (const struct node *)(const void *)unit);
+        fmt_buffer(to, size, "node of %s+0x%x", what, offset);
+    } else {
+        const struct kobj *o = (const struct kobj *)(const void *)unit;
+        const char *field = kdb_field_at(o->type, offset);
+
+        kdb_object_text(what, sizeof(what), o);
+        if (field)
+            fmt_buffer(to, size, "%s.%s", what, field);
+        else
+            fmt_buffer(to, size, "%s+0x%x", what, offset);
+    }
+    return true;
+}
+
 KDB_CMD(kp_at, .noun = "kp", .verb = "at", .usage = "ADDRESS", .schema = &kdb_pairs,
         .summary = "which kernel page and which object an address belongs to",
         .example = "kp at =th2", .argc_min = 1, .argc_max = 1)
 {
     const struct task *task;
-    uint32_t address, frame, unit;
+    uint32_t address, frame;
     const struct kpage *kp;
     char text[16];
 
@@ -829,24 +880,12 @@ KDB_CMD(kp_at, .noun = "kp", .verb = "at", .usage = "ADDRESS", .schema = &kdb_pa
     kdb_pair(k, "frame", "0x%08x %s", frame << PAGE_SHIFT,
              frame_uses[frame_table[frame].use & 15u]);
     if ((frame_table[frame].use & 15u) == FRAME_CHUNKED) {
-        const uint8_t *page = phys_to_virt(frame << PAGE_SHIFT);
+        char place[64];
 
-        unit = (address & (PAGE_SIZE - 1u)) / L4_UNIT;
-        while (unit > 2 && unit_tag(page, unit) == UNIT_MORE)
-            unit--;
-        if (unit < 2)
-            kdb_pair(k, "unit", "the map of units");
-        else if (unit_tag(page, unit) > UNIT_NODE &&
-                 unit_tag(page, unit) < ARRAY_SIZE(unit_names)) {
-            kdb_object_text(text, sizeof(text),
-                            (const struct kobj *)(const void *)(page + unit * L4_UNIT));
-            kdb_pair(k, "object", "%s + 0x%x", text,
-                     address - (uint32_t)(uintptr_t)(page + unit * L4_UNIT));
-        } else {
-            unsigned tag = unit_tag(page, unit);
-
-            kdb_pair(k, "unit", "%s", tag < ARRAY_SIZE(unit_names) ? unit_names[tag] : "!");
-        }
+        if (kdb_place_text(place, sizeof(place), address))
+            kdb_pair(k, "place", "%s", place);
+        else
+            kdb_pair(k, "place", "%s", (address & (PAGE_SIZE - 1u)) < 2u * L4_UNIT ? "the map of units" : "free");
     }
     return KDB_OK;
 }

@@ -208,6 +208,7 @@ static void begin(struct kdb *k, unsigned door, void (*sink)(void *, char), void
     k->key_count = 0;
     k->flag_bits = 0;
     k->suffix = NULL;
+    k->field_size = 0;
     k->format = kdb_session.format;
     k->quiet = k->verbose = k->all = false;
     k->col_count = 0;
@@ -426,8 +427,7 @@ int kdb_exec(const char *line, unsigned door, void (*sink)(void *arg, char c), v
                 quote = quote ? '\0' : *line;
             if (n + 1 == sizeof(part))
                 return KDB_USAGE;
-            part[n++] =
-                door == KDB_BOOT && *line == '+' ? ' ' : *line; /* no blanks in a boot option */
+            part[n++] = *line;
         }
         part[n] = '\0';
         if (*line)

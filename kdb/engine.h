@@ -187,6 +187,10 @@ uint32_t kdb_node_type(const struct node *n); /* enum l4_type */
 /* "tk5/cap/0x10"; "-" for a node without a name. */
 void kdb_slot_text(char *to, unsigned size, const struct node *n);
 void kdb_object_text(char *to, unsigned size, const struct kobj *o); /* "th24", "!bad" */
+/* What stands at an address in a kernel page: "th6.state", "node of tk5/cap/0x1+0x14"; false: nothing. */
+bool kdb_place_text(char *to, unsigned size, uint32_t address);
+/* The named field of an object that begins there, or NULL: see kdb_arg_address(). */
+const char *kdb_field_at(uint32_t type, uint32_t offset);
 /* What the node stands for: "ep16", "phys/0x1000", "port/0x60". */
 void kdb_what_text(char *to, unsigned size, const struct node *n);
 
@@ -236,6 +240,7 @@ struct kdb {
     unsigned key_count;
     uint32_t flag_bits;
     const char *suffix;            /* of x/4xw: "4xw" */
+    uint32_t field_size;           /* of the address read last: "=th2.state" has 1; 0: no field */
 
     enum kdb_format format;
     bool quiet, verbose, all;

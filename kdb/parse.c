@@ -7,7 +7,7 @@
  *   op     := =  !=  <  <=  >  >=  ~ (substring, or glob with * and ?)  & (has all these letters)
  *
  * The line is cut in place: tokens are pointers into kdb.line.  A quoted token ('..' or "..") is always an
- * argument.  The last stages are row stages (head, tail, wc, count, grep, sum, uniq, each), not commands.
+ * argument; key='..' is a value with blanks.  The last stages are row stages (head, tail, wc, count, grep, sum, uniq, each), not commands.
  */
 #include "kdb/engine.h"
 
@@ -171,8 +171,20 @@ static bool next_token(char **at, struct token *t)
             return false; /* split_stages() has refused the line already */
     } else {
         t->text = s;
-        while (*s && !is_blank(*s))
-            s++;
+        for (; *s && !is_blank(*s); s++) {
+            char quote = *s;
+
+            /* key='..': the quotes go, what stands between them stays as it is. */
+            if ((quote != '\'' && quote != '"') || s == t->text || s[-1] != '=')
+                continue;
+            memmove(s, s + 1, strlen(s));
+            while (*s && *s != quote)
+                s++;
+            if (!*s)
+                return false;
+            memmove(s, s + 1, strlen(s));
+            s--;
+        }
     }
     if (*s)
         *s++ = '\0';
@@ -193,7 +205,7 @@ static unsigned split_stages(char *line, char **piece, unsigned max)
                 return 0;
             if (*s == quote)
                 quote = '\0';
-        } else if ((*s == '\'' || *s == '"') && (s == line || is_blank(s[-1]))) {
+        } else if ((*s == '\'' || *s == '"') && (s == line || is_blank(s[-1]) || s[-1] == '=')) {
             quote = *s;
         } else if (*s == '|' || !*s) {
             bool end = !*s;
@@ -683,197 +695,4 @@ enum kdb_rc kdb_parse(struct kdb *k)
     for (unsigned i = 1; i < pieces && k->rc == KDB_OK; i++)
         schema = parse_stage(k, piece[i], schema);
     return k->rc;
-}
-
-/* ---- what commands ask for ------------------------------------------------------------------- */
-
-const char *kdb_key(const struct kdb *k, const char *name)
-{
-    for (unsigned i = 0; i < k->key_count; i++)
-        if (strcmp(k->key[i].name, name) == 0)
-            return k->key[i].value;
-    return NULL;
-}
-
-bool kdb_key_number(struct kdb *k, const char *name, uint32_t *value)
-{
-    const char *text = kdb_key(k, name);
-
-    if (!text || kdb_number(text, value))
-        return true;
-    kdb_fail(k, KDB_BADARG, "%s=: '%s' is no number", name, text);
-    return false;
-}
-
-bool kdb_flag(const struct kdb *k, char letter)
-{
-    return (k->flag_bits >> (letter - 'a')) & 1u;
-}
-
-bool kdb_arg_number(struct kdb *k, unsigned arg, uint32_t *value)
-{
-    if (kdb_number(k->argv[arg], value))
-        return true;
-    kdb_fail(k, KDB_BADARG, "'%s' is no number", k->argv[arg]);
-    return false;
-}
-
-static struct kobj *named_object(struct kdb *k, const char *name, unsigned type)
-{
-    struct kobj *found = NULL;
-    unsigned matches = 0;
-
-    for (struct kobj *o = kdb_next_object(k, NULL, type); o; o = kdb_next_object(k, o, type)) {
-        const char *given = object_name(o->id);
-
-        if (given && strcmp(given, name) == 0) {
-            found = o;
-            matches++;
-        }
-    }
-    if (matches > 1)
-        kdb_fail(k, KDB_BADARG, "@%s is the name of %u objects: say tk@%s, th@%s, ... or see obj name=%s",
-                 name, matches, name, name, name);
-    else if (!found)
-        kdb_fail(k, KDB_NOENT, "nothing is called @%s", name);
-    return matches == 1 ? found : NULL;
-}
-
-struct kobj *kdb_find_object(struct kdb *k, const char *text, unsigned type)
-{
-    struct kobj *o;
-    uint32_t id = 0;
-    unsigned said = 0, n;
-
-    if (*text == '@')
-        return named_object(k, text + 1, type);
-    for (unsigned t = L4_TYPE_TASK; t <= L4_TYPE_CPU; t++) { /* tk@name */
-        const char *prefix = kobj_prefix((enum l4_type)t);
-
-        n = (unsigned)strlen(prefix);
-        if (strncmp(prefix, text, n) != 0 || text[n] != '@')
-            continue;
-        if (type && type != t) {
-            kdb_fail(k, KDB_BADARG, "'%s' is a name of type %s; wanted: %s", text, kdb_type_name(t),
-                     kdb_type_name(type));
-            return NULL;
-        }
-        return named_object(k, text + n + 1, t);
-    }
-    if (*text == '$' && text[1] >= '0' && text[1] <= '9' && !text[2]) {
-        if ((unsigned)(text[1] - '0') >= kdb_last_count) {
-            kdb_fail(k, KDB_NOENT, "the last table had no row %c", text[1]);
-            return NULL;
-        }
-        id = kdb_last_ids[text[1] - '0'];
-    } else {
-        for (unsigned t = L4_TYPE_TASK; t <= L4_TYPE_CPU; t++) {
-            const char *prefix = kobj_prefix((enum l4_type)t);
-
-            n = (unsigned)strlen(prefix);
-            if (strncmp(prefix, text, n) == 0 && digit(text[n]) < 10)
-                said = t;
-        }
-        n = said ? (unsigned)strlen(kobj_prefix((enum l4_type)said)) : 0;
-        if (!kdb_number(text + n, &id) || (said && lower(text[n + 1]) == 'x')) {
-            kdb_fail(k, KDB_BADARG, "'%s' is no object: th24, 24, @name or $0", text);
-            return NULL;
-        }
-    }
-    o = kobj_by_id(id);
-    if (!o) {
-        kdb_fail(k, KDB_NOENT, "no object %s", text);
-        return NULL;
-    }
-    if ((said && said != o->type) || (type && type != o->type)) {
-        kdb_fail(k, KDB_BADARG, "'%s' is %s%u (%s)%s%s", text,
-                 kobj_prefix((enum l4_type)o->type), id, kdb_type_name(o->type),
-                 type ? "; wanted: " : "", type ? kdb_type_name(type) : "");
-        return NULL;
-    }
-    return o;
-}
-
-struct kobj *kdb_arg_object(struct kdb *k, unsigned arg, unsigned type)
-{
-    return kdb_find_object(k, k->argv[arg], type);
-}
-
-/* "tk5" of "tk5/cap/0x10" or "tk5:0x400000": cut it off; the rest behind `mark`. */
-static char *cut(const char *text, char mark, char *head, unsigned size)
-{
-    char *at = strchr(text, mark);
-    unsigned n = at ? (unsigned)(at - text) : 0;
-
-    if (!at || n >= size)
-        return NULL;
-    memcpy(head, text, n);
-    head[n] = '\0';
-    return at + 1;
-}
-
-bool kdb_arg_slot(struct kdb *k, unsigned arg, struct kdb_slot *slot)
-{
-    static const char *const spaces[] = { "mem", "cap", "io" };
-    static const uint32_t limit[] = { 0xffffffffu, L4_CAP_MAX, 0xffffu };
-    char head[20], space[5];
-    const char *rest = cut(k->argv[arg], '/', head, sizeof(head));
-    const char *name = rest ? cut(rest, '/', space, sizeof(space)) : NULL;
-    struct kobj *o;
-    uint32_t value;
-
-    if (name)
-        for (unsigned s = 0; s < ARRAY_SIZE(spaces); s++) {
-            if (strcmp(space, spaces[s]) != 0)
-                continue;
-            if (!kdb_number(name, &value) || value > limit[s])
-                break;
-            o = kdb_find_object(k, head, L4_TYPE_TASK);
-            if (!o)
-                return false;
-            slot->task = (struct task *)(void *)o;
-            slot->space = s;
-            slot->name = s == L4_SPACE_MEM ? value & 0xfffff000u : value << L4_NAME_SHIFT;
-            return true;
-        }
-    kdb_fail(k, KDB_BADARG, "'%s' is no slot: tk5/cap/0x10, tk5/mem/0x400000 or tk5/io/0x60",
-             k->argv[arg]);
-    return false;
-}
-
-bool kdb_arg_address(struct kdb *k, unsigned arg, const struct task **task, uint32_t *address)
-{
-    char head[20], symbol[48];
-    const char *text = k->argv[arg];
-    const char *rest = cut(text, ':', head, sizeof(head));
-    const char *plus;
-    uint32_t offset = 0;
-
-    *task = NULL;
-    if (rest) {
-        struct kobj *o = kdb_find_object(k, head, L4_TYPE_TASK);
-
-        if (!o)
-            return false;
-        *task = (const struct task *)(const void *)o;
-        text = rest;
-    }
-    if (*text == '=') {
-        struct kobj *o = kdb_find_object(k, text + 1, 0);
-
-        *address = (uint32_t)(uintptr_t)o;
-        return o != NULL;
-    }
-    if (kdb_number(text, address))
-        return true;
-    plus = cut(text, '+', symbol, sizeof(symbol));
-    if (plus && kdb_number(plus, &offset) && sym_value(symbol, address)) {
-        *address += offset;
-        return true;
-    }
-    if (!plus && sym_value(text, address))
-        return true;
-    kdb_fail(k, KDB_BADARG, "'%s' is no address: 0x.., symbol, symbol+n, =th24, tk5:0x..",
-             k->argv[arg]);
-    return false;
 }

@@ -8,6 +8,9 @@
  */
 #include "kdb/engine.h"
 #include "kdb/line.h"
+#include "kdb/points.h"
+#include "kdb/script.h"
+#include "kdb/usersym.h"
 
 #include <arch/console.h>
 #include "kernel/clock.h"
@@ -120,6 +123,11 @@ uint64_t kdb_now(void)
     return kdb_stop ? stopped_at : clock_now();
 }
 
+const char *kdb_reason_name(unsigned reason)
+{
+    return reason < ARRAY_SIZE(reasons) ? reasons[reason] : NULL;
+}
+
 static const char *reason_name(unsigned reason)
 {
     return reason < ARRAY_SIZE(reasons) ? reasons[reason] : "?";
@@ -130,7 +138,8 @@ static const char *reason_name(unsigned reason)
 static void entry_frame(void *arg)
 {
     const struct debug_stop *stop = arg;
-    char line[160], thread[16];
+    char line[160], thread[16], point[12];
+    int number = point_of_stop(stop);
     const struct thread *t = thread_current();
     uint16_t crc = 0xffff;
 
@@ -138,9 +147,13 @@ static void entry_frame(void *arg)
         fmt_buffer(thread, sizeof(thread), "\"th%u\"", t->obj.id);
     else
         fmt_buffer(thread, sizeof(thread), "null");
+    if (number >= 0)
+        fmt_buffer(point, sizeof(point), "%u", (unsigned)number);
+    else
+        fmt_buffer(point, sizeof(point), "null");
     fmt_buffer(line, sizeof(line),
-               "{\"why\":\"%s\",\"cpu\":%u,\"thread\":%s,\"pc\":\"0x%08x\",\"user\":%s}\r\n",
-               reason_name(stop->reason), this_cpu()->number, thread,
+               "{\"why\":\"%s\",\"point\":%s,\"cpu\":%u,\"thread\":%s,\"pc\":\"0x%08x\",\"user\":%s}\r\n",
+               reason_name(stop->reason), point, this_cpu()->number, thread,
                stop->regs ? stop->regs->eip : 0u,
                stop->regs && stop->regs->user ? "true" : "false");
     for (const char *s = line; *s; s++)
@@ -158,14 +171,19 @@ static void entry_text(void *arg)
     uint32_t offset = 0, pc = stop->regs ? stop->regs->eip : 0;
     const char *symbol = pc ? sym_find(pc, &offset) : NULL;
     const struct thread *t = thread_current();
+    char user[48];
 
     print("\n-- kdb: %s", reason_name(stop->reason));
     if (stop->text && stop->text[0])
         print(": %s", stop->text);
+    if (point_of_stop(stop) >= 0)
+        print(" (point %u)", (unsigned)point_of_stop(stop));
     if (t)
         print("; th%u", t->obj.id);
     print(" at 0x%08x", pc);
-    if (symbol)
+    if (pc && pc < KERNEL_BASE && t && usersym_text(user, sizeof(user), t->task, pc))
+        print(" %s", user);
+    else if (symbol)
         print(" %s+0x%x", symbol, offset);
     print("\n");
     if (entries == 0)
@@ -223,19 +241,59 @@ static bool is_sync(const char *line)
     return strncmp(line, "sync ", 5) == 0;
 }
 
+static void no_sink(void *arg, char c)
+{
+    (void)arg;
+    (void)c;
+}
+
+/* A point that is to be passed this time: after= counts down, the line of unless= ends with rc 0. */
+static bool passes(struct debug_stop *stop, int number)
+{
+    struct point *p = number >= 0 ? &points[number] : NULL;
+
+    if (!p)
+        return false;
+    if (p->after)
+        p->after--;
+    else if (!p->unless[0] || kdb_exec(p->unless, door(stop), no_sink, NULL) != KDB_OK)
+        return false;
+    p->passed++;
+    return true;
+}
+
+/* What is to be done at this stop before anybody is asked. */
+static void entry_lines(struct debug_stop *stop, int number)
+{
+    const char *text;
+
+    if (number >= 0 && points[number].todo[0])
+        kdb_session.last_rc = kdb_exec(points[number].todo, door(stop), serial_sink, NULL);
+    for (unsigned n = 0; !kdb_session.resume && (text = script_at(stop->reason, n)) != NULL; n++)
+        kdb_session.last_rc = kdb_exec(text, door(stop), serial_sink, NULL);
+}
+
 static enum debug_resume run(struct debug_stop *stop)
 {
     static char line[KDB_LINE];
     char prompt[PROMPT];
+    int number;
 
     stopped_at = clock_now();
     kdb_stop = stop;
     kdb_session.resume = false;
     kdb_session.thread = 0;
+    number = point_of_stop(stop);
+    if (passes(stop, number)) {
+        kdb_stop = NULL;
+        return DEBUG_GO;
+    }
     /* The current thread may be what is broken. */
     if (!debug_guard(kdb_session.test ? entry_frame : entry_text, stop, NULL, NULL))
         kdb_puts("\n-- kdb: the current thread cannot be read\n");
     entries++;
+    kdb_session.interrupted = false;
+    entry_lines(stop, number);
     while (!kdb_session.resume) {
         if (kdb_session.commands == 0)
             kdb_session.commands = 1;

@@ -29,7 +29,6 @@
 
 #define OPTIONS_MAX    1024u
 #define STRINGS_MAX    2048u
-#define MODULES_MAX    64u
 #define BOOT_KPAGES    32u
 #define INITIAL_KPAGES 2u   /* M 2.7.2: at least what it takes to convert more */
 #define INITIAL_FRAMES 32u
@@ -52,7 +51,7 @@ static struct kpage *initial_kpages[INITIAL_KPAGES];
 /* The loader's strings may lie anywhere: they are copied before any memory is used. */
 static char strings[STRINGS_MAX];
 static uint32_t string_bytes;
-static uint16_t string_at[MODULES_MAX];
+static uint16_t string_at[BOOT_MODULES_MAX];
 
 /* ---- options and failure ---- */
 
@@ -157,8 +156,8 @@ static void keep_strings(const struct boot_desc *desc)
     if (desc->module_count == 0)
         boot_fail("no module: the first module must be sigma0's program "
                   "(QEMU: -initrd sigma0.elf; GRUB: module /boot/sigma0.elf sigma0)");
-    if (desc->module_count > MODULES_MAX)
-        boot_fail("%u modules, at most %u are possible", desc->module_count, MODULES_MAX);
+    if (desc->module_count > BOOT_MODULES_MAX)
+        boot_fail("%u modules, at most %u are possible", desc->module_count, BOOT_MODULES_MAX);
     string_bytes = 0;
     strings[string_bytes++] = '\0';
     for (i = 0; i < desc->module_count; i++) {
@@ -178,9 +177,22 @@ static void keep_strings(const struct boot_desc *desc)
     }
 }
 
+static struct { paddr_t start, end; } module_at[BOOT_MODULES_MAX];
+static unsigned module_count;
+
+bool boot_module_get(unsigned n, paddr_t *start, paddr_t *end, const char **string)
+{
+    if (n >= module_count)
+        return false;
+    *start = module_at[n].start;
+    *end = module_at[n].end;
+    *string = strings + string_at[n];
+    return true;
+}
+
 static void claim_modules(const struct boot_desc *desc)
 {
-    static char names[MODULES_MAX][12];
+    static char names[BOOT_MODULES_MAX][12];
     unsigned i;
 
     boot_mem_claim(desc->kernel_start, desc->kernel_end, BOOT_KERNEL, "the kernel");
@@ -191,7 +203,10 @@ static void claim_modules(const struct boot_desc *desc)
         if (m->end < m->start || !boot_mem_is_ram(m->start, m->end))
             boot_fail("module %u (0x%x..0x%x) is not in RAM below 3 GB", i, m->start, m->end);
         boot_mem_claim(m->start, m->end, BOOT_MODULE, names[i]);
+        module_at[i].start = m->start;
+        module_at[i].end = m->end;
     }
+    module_count = desc->module_count;
 }
 
 struct elf_header {

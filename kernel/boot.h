@@ -35,6 +35,10 @@ void boot_set_options(const char *line);
 /* The value of boot option `name` ("debug" in "debug=ro"), "" if given bare, NULL if absent. */
 const char *boot_option(const char *name, char *buffer, unsigned size);
 
+#define BOOT_MODULES_MAX 64u
+/* Module n as the boot loader left it, for the debugger; false: there is none. */
+bool boot_module_get(unsigned n, paddr_t *start, paddr_t *end, const char **string);
+
 extern struct node boot_io_root;           /* root of all IO ports */
 extern struct node *boot_mem_roots;        /* one per 4 MB block of physical memory: index phys >> 22 */
 extern uint32_t boot_mem_root_count;

@@ -23,7 +23,9 @@ uint32_t trace_mask;
 uint32_t trace_mask = ~IPC_FAST_TRACE;
 #endif
 
-struct trace_stop trace_stop;
+struct trace_point trace_points[TRACE_POINTS];
+uint32_t trace_stop_mask;
+int trace_stopped_by = -1;
 const char *const trace_event_names[] = {
 #define X(name, text, a, b, c) text,
     TRACE_LIST(X)
@@ -33,15 +35,41 @@ const char *const trace_event_names[] = {
 static struct trace_record ring[TRACE_RECORDS];
 static uint32_t total;
 
+/* Is it about this name?  A mapping covers 2^size addresses or names from its base on. */
+static bool covers(const struct trace_record *r, const struct trace_point *p)
+{
+    uint32_t size = r->c >> 4 & 63u, within = size >= 32u ? 0xffffffffu : (1u << size) - 1u;
+
+    return (r->event == TRACE_MAP || r->event == TRACE_UNMAP) && r->b == p->task &&
+           ((r->c ^ p->slot) & ~within & 0xfffff000u) == 0 && ((r->c ^ p->slot) & 0xc00u) == 0;
+}
+
+static bool selects(const struct trace_point *p, const struct trace_record *r)
+{
+    bool is_map = r->event == TRACE_MAP || r->event == TRACE_UNMAP;
+    uint32_t id = p->object;
+
+    if (!(p->mask >> r->event & 1u) || (p->thread && p->thread != r->thread))
+        return false;
+    if (id && id != r->a && id != r->b && (is_map || id != r->c) && id != r->thread)
+        return false;
+    if (p->rights && (!is_map || (r->c & p->rights) != p->rights))
+        return false;
+    return !p->task || covers(r, p);
+}
+
 static void stop_at(const struct trace_record *r)
 {
-    uint32_t id = trace_stop.object;
-
-    /* The debugger itself writes records. */
-    if (debug_active() || (id && id != r->a && id != r->b && id != r->c && id != r->thread))
+    if (debug_active()) /* the debugger itself writes records */
         return;
-    trace_stop.hits++;
-    debug_enter(DEBUG_CALL, NULL, trace_event_names[r->event]);
+    for (unsigned i = 0; i < TRACE_POINTS; i++)
+        if (selects(&trace_points[i], r)) {
+            trace_points[i].hits++;
+            trace_stopped_by = (int)i;
+            debug_enter(DEBUG_CALL, NULL, trace_event_names[r->event]);
+            trace_stopped_by = -1;
+            return;
+        }
 }
 
 void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c)
@@ -56,7 +84,7 @@ void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c)
     r->b = b;
     r->c = c;
     r->sequence = total++;
-    if (UNLIKELY(trace_stop.mask & (1u << event)))
+    if (UNLIKELY(trace_stop_mask & (1u << event)))
         stop_at(r);
 }
 

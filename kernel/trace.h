@@ -43,12 +43,20 @@ uint32_t trace_total(void);
 #define TRACE_RECORDS 4096u
 
 /*
- * Enter the debugger when one of these events is recorded (bit per event) and, if `object` is not 0,
- * that id is among the arguments or is the thread.  A stop in the middle of a kernel operation: look, do
- * not touch.  Only where a thread runs; the mask also switches recording of the events on.
+ * Enter the debugger when an event is recorded that a point selects: bit per event; `object` is among the
+ * arguments or is the thread; the thread is `thread`; and for cap.map and cap.unmap the name is `slot` of `task`
+ * and has all of `rights`.  0 selects everything, but mask 0: the point is free.  A stop in the middle of a
+ * kernel operation: look, do not touch.  Only where a thread runs; the masks also switch recording of the events on.
  */
-struct trace_stop { uint32_t mask, object, hits; };
-extern struct trace_stop trace_stop;
+struct trace_point {
+    uint32_t mask, object, thread;
+    uint32_t task, slot, rights;  /* slot: base and space as in a flexpage word */
+    uint32_t hits;
+};
+#define TRACE_POINTS 8u
+extern struct trace_point trace_points[TRACE_POINTS];
+extern uint32_t trace_stop_mask;  /* all masks together: the only test while nothing is selected */
+extern int trace_stopped_by;      /* during such a stop: which point; else -1 */
 extern const char *const trace_event_names[];
 
 /* With any of these on, IPC goes the general way, which writes them.  The last one stands for no event: it

@@ -3,14 +3,13 @@
  * Break and watch points of both front ends.  A point is *set* (in the table) or also *inserted* (a byte
  * in memory, a debug register); it is inserted only while the target runs, so a front end always sees
  * the program's own bytes.  A user point belongs to (task, address): the byte is in a frame that other
- * tasks may share, and their hits are stepped over silently.
+ * tasks may share, and their hits are stepped over silently.  A user point without a task is for all tasks, also
+ * those that do not exist yet: a debug register compares addresses and knows no tasks.
  */
 #include <arch/debug.h>
 #include <arch/memory.h>
 #include "kernel/debug/core.h"
 #include "kernel/lib/string.h"
-
-#define BP_MAX 64u
 
 struct bp {
     struct bp_info info;
@@ -100,8 +99,8 @@ static bool in_trap_path(uint32_t address)
 const char *bp_set(enum bp_kind kind, const struct task *task, uint32_t address, unsigned size, unsigned owner)
 {
     task = place(task, address);
-    if (address < KERNEL_BASE && !task)
-        return "a user address needs a task";
+    if (address < KERNEL_BASE && !task && kind == BP_SOFT)
+        return "a byte in memory needs a task; a debug register (kind=exec) does for all";
     if ((kind == BP_WRITE || kind == BP_ACCESS) && (size == 0 || size > 16 || address + size < address))
         return "size not 1 to 16";
     if ((kind == BP_SOFT || kind == BP_EXEC) && in_trap_path(address))
@@ -134,7 +133,30 @@ const char *bp_set(enum bp_kind kind, const struct task *task, uint32_t address,
         .used = true,
         .task_id = task ? task->obj.id : 0,
     };
+    room->info.number = (unsigned)(room - table);
     return NULL;
+}
+
+void bp_only(enum bp_kind kind, uint32_t address, unsigned size, const char *task_name)
+{
+    struct bp *b = find(kind, NULL, address, size);
+    unsigned n = 0;
+
+    if (!b)
+        return;
+    for (; task_name && task_name[n] && n + 1 < sizeof(b->info.only); n++)
+        b->info.only[n] = task_name[n];
+    b->info.only[n] = '\0';
+}
+
+STATIC_ASSERT(sizeof(((struct bp_info *)0)->only) == OBJECT_NAME_MAX + 1u);
+
+/* Does a point for all tasks mean this one? */
+static bool is_meant(const struct bp *b, const struct task *task)
+{
+    const char *name = b->info.only[0] && task ? object_name(task->obj.id) : NULL;
+
+    return !b->info.only[0] || (name && strcmp(name, b->info.only) == 0);
 }
 
 /* The owner has no more interest. */
@@ -276,7 +298,7 @@ bool bp_hit_soft(const struct task *task, uint32_t address, bool *mine, struct b
         if (b->info.address == address && b->info.task == task && is_alive(b)) {
             b->info.hits++;
             *mine = ours = true;
-            *hit = (struct bp_hit){ BP_SOFT, address, b->info.owner };
+            *hit = (struct bp_hit){ BP_SOFT, address, b->info.owner, b->info.number };
         } else if (known && b->phys == phys) {
             ours = true;
         }
@@ -293,11 +315,13 @@ bool bp_hit_slots(uint32_t dr6, const struct task *task, const struct task *load
             continue;
         if (b->info.task && b->info.task != task && b->info.task != loaded)
             continue; /* the same address in another task */
+        if (!is_meant(b, task))
+            continue;
         if (!found)
             b->info.hits++;
         found = true;
         /* The address of the object that was named, not of our piece of it. */
-        *hit = (struct bp_hit){ b->info.kind, b->info.address, b->info.owner };
+        *hit = (struct bp_hit){ b->info.kind, b->info.address, b->info.owner, b->info.number };
     }
     return found;
 }

@@ -17,7 +17,7 @@ bool probe_is_ram(paddr_t phys);
 
 /* ---- bp.c ---- */
 
-struct bp_hit { enum bp_kind kind; uint32_t address; unsigned owner; };
+struct bp_hit { enum bp_kind kind; uint32_t address; unsigned owner, number; };
 
 /* Put the set points into memory and debug registers.  A byte at `except` stays out (BP_NO_PHYS: none). */
 #define BP_NO_PHYS 0xffffffffu

@@ -229,7 +229,7 @@ static enum verdict judge_breakpoint(struct debug_stop *stop, const struct debug
     if (probe_read(task, at, &byte, 1, false) == 1 && byte == ARCH_INT3) { /* not the two-byte form */
         regs->eip = at;
         debug_cause.hardcoded = true;
-        debug_cause.hit = (struct bp_hit){ BP_SOFT, at, 0 };
+        debug_cause.hit = (struct bp_hit){ BP_SOFT, at, 0, 0 };
     }
     return VERDICT_RUN;
 }
@@ -448,6 +448,50 @@ static void boot_sink(void *arg, char c)
     kputc(c);
 }
 
+/* The file name of a module's string: behind the last slash of its first word. */
+static bool is_script(const char *string)
+{
+    const char *name = string, *end = string;
+    for (; *end && *end != ' '; end++)
+        if (*end == '/')
+            name = end + 1;
+    size_t n = (size_t)(end - name);
+    return (n == 5 && strncmp(name, "kdbrc", 5) == 0) || (n > 4 && strncmp(end - 4, ".kdb", 4) == 0);
+}
+
+/* Lines of kdb from a boot module; what stands behind # is for people. */
+static void run_module(const char *text, uint32_t size)
+{
+    static char line[500];
+    unsigned n = 0, number = 1;
+    bool comment = false;
+    for (uint32_t i = 0; i <= size; i++) {
+        char c = i < size ? text[i] : '\n';
+        comment |= c == '#' && n == 0;
+        if (c != '\n') {
+            if (!comment && c != '\r' && n + 1 < sizeof(line))
+                line[n++] = c;
+            continue;
+        }
+        line[n] = '\0';
+        int rc = n ? kdb_exec(line, KDB_BOOT, boot_sink, NULL) : 0;
+        if (rc > KDB_FALSE)
+            kprintf("kdbrc: line %u ends with rc=%d: %s\n", number, rc, line);
+        n = 0;
+        comment = false;
+        number++;
+    }
+}
+
+static void run_modules(void)
+{
+    paddr_t start, end;
+    const char *string;
+    for (unsigned i = 0; boot_module_get(i, &start, &end, &string); i++)
+        if (is_script(string) && end > start && (end - 1u) >> PAGE_SHIFT < frame_count)
+            run_module(phys_to_virt(start), end - start);
+}
+
 void debug_init(void)
 {
     char value[16];
@@ -478,8 +522,14 @@ void debug_init(void)
     arch_serial_interrupts(0, true);
     if (debug_level >= DEBUG_RW && arch_serial_present(1))
         arch_serial_interrupts(1, true);
-    if (boot_option("kdb", line, sizeof(line)) && line[0] && kdb_exec)
+    if (kdb_exec)
+        run_modules();
+    if (boot_option("kdb", line, sizeof(line)) && line[0] && kdb_exec) {
+        for (char *s = line; *s; s++)
+            *s = *s == '+' ? ' ' : *s; /* no blanks in a boot option */
         kdb_exec(line, KDB_BOOT, boot_sink, NULL);
+    }
+    bp_insert(BP_NO_PHYS); /* what those lines have set */
     option = boot_option("gdb", value, sizeof(value));
     if (option && front_gdb()) {
         kprintf("waiting for GDB on COM2\n");

@@ -86,16 +86,28 @@ bool probe_phys(uint32_t phys, void *to, unsigned size);
 
 /* ---- breakpoints: bp.c; shared by kdb and GDB ---- */
 enum bp_kind { BP_SOFT, BP_EXEC, BP_WRITE, BP_ACCESS };
-/* task NULL: kernel address.  0 or an error text.  Set now, inserted only while the target runs. */
+#define BP_MAX 64u
+/*
+ * task NULL: kernel address, or the address in every task, which only debug registers can watch.  0 or an error
+ * text.  Set now, inserted only while the target runs.
+ */
 const char *bp_set(enum bp_kind kind, const struct task *task, uint32_t address, unsigned size, unsigned owner);
+/* A point for every task counts only where the task has this name, now or when it is met.  NULL: everywhere. */
+void bp_only(enum bp_kind kind, uint32_t address, unsigned size, const char *task_name);
 const char *bp_clear(enum bp_kind kind, const struct task *task, uint32_t address, unsigned size, unsigned owner);
 void bp_clear_all(unsigned owner);   /* BP_OWNER_KDB or _GDB; both: 3 */
 #define BP_OWNER_KDB 1u
 #define BP_OWNER_GDB 2u
 /* Undo inserted bytes in a buffer that was read from `address`, so that no reader sees our int3. */
 void bp_hide(const struct task *task, uint32_t address, void *bytes, unsigned size);
-struct bp_info { enum bp_kind kind; const struct task *task; uint32_t address; unsigned size, owner, hits; };
-bool bp_get(unsigned n, struct bp_info *out);
+struct bp_info {
+    enum bp_kind kind;
+    const struct task *task;
+    uint32_t address;
+    unsigned size, owner, hits, number; /* number: 0 to BP_MAX - 1, the same while the point is there */
+    char only[13];                      /* of bp_only(); "" */
+};
+bool bp_get(unsigned n, struct bp_info *out); /* the n-th that is set */
 
 /* ---- symbols: sym.c; the table is linked in by scripts/mksyms.py ---- */
 const char *sym_find(uint32_t address, uint32_t *offset);   /* NULL if unknown */

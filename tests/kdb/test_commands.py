@@ -251,7 +251,7 @@ def test_memory_that_is_not_there_is_shown_as_such(tables):
     reply = k.cmd(f"x/4xw {task}:0xbffffff8", rc=5)
     assert "??" in reply.text
     reply = k.cmd("x/4xw 0xfffffff0", rc=5)
-    k.cmd("x/1xw 0x1000", rc=5)
+    k.cmd("x/1xw 0xb0000000", rc=5)
 
 
 def test_report_has_all_parts(tables):
