@@ -91,7 +91,7 @@ void fault_cap(struct thread *t, enum l4_fault_op op, enum l4_detail reason, enu
         t->fault_w0 = m0;
         t->fault_name = base | word;
         t->fault_ip = t->frame.eip;
-        sys_finish(t, L4_ERR(L4_CAP, reason, min_u32(word, 15)));
+        sys_refuse(t, L4_ERR(L4_CAP, reason, min_u32(word, 15)));
         return;
     }
     send_fault(t, m0, base | word,
@@ -200,7 +200,7 @@ static void fault_reply(struct thread *t)
     bool call = ((t->fault_w0 >> 12) & 15u) != NR_ACCESS;
 
     if (answer == L4_REPLY_FAIL && call)
-        sys_finish(t, L4_ERR(L4_CAP, (t->fault_w0 >> 8) & 15u, min_u32(t->fault_name & 0xfffu, 15)));
+        sys_refuse(t, L4_ERR(L4_CAP, (t->fault_w0 >> 8) & 15u, min_u32(t->fault_name & 0xfffu, 15)));
     else if (answer == L4_REPLY_REFLECT || answer == L4_REPLY_FAIL)
         reflect(t);
 }

@@ -15,6 +15,8 @@
 #include "kernel/sched.h"
 
 #define NR_MASK 15u
+#define UNMAP_COUNTS 0xffff0u /* fields of W0 that come back unchanged [M 3.2.3] [M 3.2.5] */
+#define TCR_COUNT    0x3f0u
 
 void sys_entry(struct thread *t)
 {
@@ -81,9 +83,16 @@ static bool words_in_user_memory(uint32_t address, unsigned count)
     return address < L4_USER_TOP && count * 4u <= L4_USER_TOP - address;
 }
 
+void sys_refuse(struct thread *t, uint32_t error)
+{
+    uint32_t w0 = t->frame.w[0], nr = w0 & NR_MASK;
+
+    sys_finish(t, error | (nr == L4_SYS_UNMAP ? w0 & UNMAP_COUNTS : nr == L4_SYS_THREAD_CONTROL ? w0 & TCR_COUNT : 0));
+}
+
 static void refuse_range(struct thread *t)
 {
-    sys_finish(t, L4_ERR(L4_PARAM, L4_D_KERNEL_RANGE, 5));
+    sys_refuse(t, L4_ERR(L4_PARAM, L4_D_KERNEL_RANGE, 5));
 }
 
 bool sys_copy_in(struct thread *t, unsigned count, thread_cont *cont)

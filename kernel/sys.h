@@ -14,6 +14,8 @@ void sys_dispatch(struct thread *t);
 
 /* The call is over with this W0; clears cont, msg_in.  Other output words are already in place. */
 void sys_finish(struct thread *t, uint32_t w0);
+/* The same with an error that any call may meet: counts that the call returns unchanged stay in W0. */
+void sys_refuse(struct thread *t, uint32_t error);
 /*
  * Copy parameter words W5..W(count-1) in from [ECX]; true if they are in t->msg.  False: a fault is under
  * way (or the call ended with PARAM/KERNEL_RANGE) and `cont` will run again: return at once.

@@ -53,6 +53,19 @@ CASE(outputs_unspecified_bits, "M 1.6.1 S1", "the unspecified bits of every call
         check_w0(poisoned(0xfffffff0u | nr, 1, 2, 3, 4, &w), 0);
 }
 
+CASE(outputs_counts_with_errors, "M 3.2.3 M 3.2.5", "the counts of unmap and thread-control come back unchanged whatever the error")
+{
+    const uint32_t unmap = 2u << 12 | 3u << 4, many = 200u << 12 | 100u << 4, control = 7u << 4;
+    struct l4_words w;
+
+    EXPECT_EQ(call_at(unmap | L4_SYS_UNMAP, 0, KERNEL) & 0xffff0u, unmap);
+    EXPECT_EQ(poisoned(many | L4_SYS_UNMAP, 0, 0, 0, 0, &w) & 0xffff0u, many);
+    EXPECT_EQ(poisoned(unmap | L4_SYS_UNMAP, 0xc00, 0, 0, 0, &w) & 0xffff0u, unmap);
+    EXPECT_EQ(call_at(NO_CAP | control | L4_SYS_THREAD_CONTROL, 0, KERNEL) & 0x3f0u, control);
+    EXPECT_EQ(poisoned(L4_CAP(0x3c0) | control | L4_SYS_THREAD_CONTROL, 2, 0, 0, 0, &w) & 0x3f0u, control);
+    EXPECT_EQ(poisoned(OWN_TASK | 1u << 4 | L4_SYS_THREAD_CONTROL, L4_TCR_USER << 2 | 1u, 0, 0, 0, &w) & 0x3f0u, 1u << 4);
+}
+
 CASE(outputs_ignored_inputs, "M 1.6.1 S1", "unspecified input bits do not matter: the same calls with them set and clear")
 {
     struct l4_words a, b;

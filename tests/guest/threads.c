@@ -34,6 +34,45 @@ CASE(exregs_self_write, "G22", "oneself may set the handle only")
     EXPECT_ERROR(exregs(L4_XR_HALT_GIVEN | L4_XR_HALT, NO_CAP, 0, 0, 0, 0, NULL), L4_DENIED, L4_D_SELF);
 }
 
+#define ITSELF 0x3c0u
+static volatile uint32_t steps;
+
+static void sent_here(void)
+{
+    struct l4_words w;
+
+    steps |= 4u;
+    if ((exregs(L4_XR_HALT_GIVEN | L4_XR_HALT, L4_CAP(ITSELF), 0, 0, 0, 0, &w) & 15u) == 0)
+        steps |= w.w[4] == 77 ? 8u : 0x200u; /* not before it was resumed */
+    for (;;)
+        yield_to_others();
+}
+
+/* There is no IPC of its own to abort in the middle of another call. */
+static void changes_itself(void)
+{
+    struct l4_words w;
+
+    steps = 1;
+    if ((exregs(L4_XR_SET_USER | 1u << L4_XR_ABORT_SHIFT, L4_CAP(ITSELF), 0, 0, 0, 77, &w) & 15u) == 0)
+        steps |= 2u;
+    exregs(L4_XR_SET_IP | L4_XR_SET_SP, L4_CAP(ITSELF), (uint32_t)(uintptr_t)sent_here, w.w[2] - 1024u, 0, 0, NULL);
+    steps |= 0x100u;
+}
+
+CASE(exregs_own_capability, "M 2.2.1 G22", "through its own capability a thread sends itself elsewhere and halts itself, within the call")
+{
+    struct l4_words w;
+
+    thread_start_at(ITSELF, changes_itself, 255);
+    settle();
+    EXPECT_EQ(steps, 7);
+    EXPECT_EQ(exregs(0, L4_CAP(ITSELF), 0, 0, 0, 0, &w), L4_XR_OUT_HALTED);
+    EXPECT_EQ(exregs(L4_XR_HALT_GIVEN, L4_CAP(ITSELF), 0, 0, 0, 0, &w), L4_XR_OUT_HALTED);
+    settle();
+    EXPECT_EQ(steps, 15);
+}
+
 CASE(exregs_empty, "M 2.1.2", "an empty name is CAP, EMPTY; another type CAP, TYPE")
 {
     EXPECT_ERROR(exregs(0, L4_CAP(cap_new()), 0, 0, 0, 0, NULL), L4_CAP, L4_D_EMPTY);
