@@ -160,6 +160,8 @@ ALWAYS_INLINE unsigned tags_find(const uint32_t *tags, unsigned from, unsigned w
 
 /* ---- inside one kernel page ---- */
 
+#define LOOK_BEHIND 64 /* frames behind the first free one in which a chunked one with room is preferred */
+
 /* Mark a free run as used, and clear it. */
 ALWAYS_INLINE void *frame_take_units(struct frame *f, char *page, unsigned unit, unsigned units,
                               enum unit_tag tag)
@@ -196,6 +198,8 @@ static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
             if (!empty) {
                 empty = &f[i];
                 empty_page = page + (i << PAGE_SHIFT);
+            } else if (&f[i] - empty >= LOOK_BEHIND) {
+                break;
             }
         } else if (i == kp->hint) {
             kp->hint++;

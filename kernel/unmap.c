@@ -25,6 +25,7 @@ enum unmap_stage { UNMAP_CHECK, UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 #define UNMAP_TARGET 3u     /* beside the look */
 #define UNMAP_NODE   4u
 #define UNMAP_WORD   4u
+#define UNMAP_IO     4u     /* a look goes along the list of ranges */
 #define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
 #define COUNT_MAX  255u
 #define REGISTER_PAGES 4u    /* flexpages in W1..W4 */
@@ -164,7 +165,7 @@ static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool f
             return STEP_DONE;
         if (pause(work))
             return STEP_PREEMPTED;
-        *work -= 1;
+        spend(work, fp->space == L4_SPACE_IO ? UNMAP_IO : 1);
         if (!next_target(t->task, fp, &s->offset, &target))
             continue;
         if (!flush && !memory && !node_has_children(target.node))
