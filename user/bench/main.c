@@ -5,63 +5,60 @@
  * code 16.  [M 2.3] [M 2.1.1]
  *
  * Each value is the least of several runs, minus the cost of reading the counter: timer interrupts are
- * not in it, user-level stubs are.  Arguments: only=TEXT runs the groups whose name begins with it.
+ * not in it, user-level stubs are.  Arguments: only=TEXT runs the groups whose name begins with it; most=N is
+ * the largest number of things to try.
  */
-#include <l4sec/l4sec.h>
+#include "user/bench/bench.h"
 
-#define KPAGES L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 14u, L4_W)
-#define OWN_TASK L4_CAP(L4_S0_TASK)
-#define SAMPLES 32u
-#define WINDOW 0x40000000u /* where the receiver of mappings takes them; nothing else is there */
 #define EXIT_DONE 0x10u
 
-enum {
-    MORE_KPAGE = L4_S0_KPAGE + 2,
-    EP_FAST = L4_S0_FREE, EP_FAST_REPLY, EP_WORDS, EP_WORDS_REPLY, EP_MAP, EP_FAULT, EP_FAULT_REPLY, EP_FAULTER,
-    EP_FAULTER_GO, EP_WAKE,
-    FAST = L4_S0_FREE + 0x10, WORDS = L4_S0_FREE + 0x14, MAPPER = L4_S0_FREE + 0x18, PAGER = L4_S0_FREE + 0x1c,
-    FAULTER = L4_S0_FREE + 0x20, YIELDER = L4_S0_FREE + 0x24, NEIGHBOUR = L4_S0_FREE + 0x28,
-    SLEEPER = L4_S0_FREE + 0x2c, SCRATCH = L4_S0_FREE + 0x40,
-};
 /* In the servers' tasks. */
 enum { MY_REQUEST = 1, MY_REPLY, MY_FAULT, MY_FAULT_REPLY };
 
-static const struct l4_time top = { L4_CAP(L4_S0_RESERVATION), 255, L4_SCHED_SOFT, 1000, 10000 };
-static const struct l4_time low = { L4_CAP(L4_S0_RESERVATION), 10, L4_SCHED_SOFT, 1000, 10000 };
+const struct l4_time bench_top = { L4_CAP(L4_S0_RESERVATION), 255, L4_SCHED_SOFT, 1000, 10000 };
+const struct l4_time bench_low = { L4_CAP(L4_S0_RESERVATION), 10, L4_SCHED_SOFT, 1000, 10000 };
 
-static uint8_t stacks[8][4096] __attribute__((aligned(4096)));
-static uint32_t overhead, pages; /* pages: 1 MB of free memory of ours */
+uint8_t bench_stacks[12][4096] __attribute__((aligned(4096)));
+uint32_t pages, bench_most = 65536;
+static uint32_t overhead, big_memory[BIG_MEMORY];
 static const char *only = "";
+
+uint32_t bench_big_memory(unsigned i)
+{
+    return big_memory[i];
+}
 
 /* ---- measuring ---- */
 
-static uint32_t best;
+uint32_t best;
 
-#define MEASURE(times, operation)                                   \
-    do {                                                            \
-        best = 0xffffffffu;                                         \
-        for (unsigned sample_ = 0; sample_ < (times); sample_++) {  \
-            uint64_t begin_ = l4_rdtsc(), end_;                     \
-            operation;                                              \
-            end_ = l4_rdtsc();                                      \
-            note((uint32_t)(end_ - begin_));                        \
-        }                                                           \
-    } while (0)
-
-static void note(uint32_t ticks)
+void note(uint32_t ticks)
 {
     if (ticks < best)
         best = ticks;
 }
 
-static void report(const char *name, unsigned n, bool numbered)
+uint32_t measured(void)
 {
-    uint32_t value = best > overhead ? best - overhead : 0;
+    return best > overhead ? best - overhead : 0;
+}
 
+void print_value(const char *name, uint32_t value)
+{
+    l4_printf("bench %s %u instructions\n", name, value);
+}
+
+void report(const char *name, unsigned n, bool numbered)
+{
     if (numbered)
-        l4_printf("bench %s.%u %u instructions\n", name, n, value);
+        l4_printf("bench %s.%u %u instructions\n", name, n, measured());
     else
-        l4_printf("bench %s %u instructions\n", name, value);
+        print_value(name, measured());
+}
+
+void report_scaled(const char *group, unsigned n, const char *what, uint32_t value)
+{
+    l4_printf("bench %s.%u.%s %u instructions\n", group, n, what, value);
 }
 
 static bool chosen(const char *group)
@@ -93,14 +90,15 @@ static void words_server(uint32_t unused)
         w0 = l4_ipc(&words, L4_CAP(MY_REPLY), 0, l4_ipc_words(w0), L4_CAP(MY_REQUEST), 0, 63, L4_TS_NEVER);
 }
 
-static void mapper(uint32_t unused)
+void mapper(uint32_t ep)
 {
     struct l4_words words;
 
-    (void)unused;
     (void)l4_tcr_write(L4_NOTHING, L4_TCR_WINDOW, L4_ALL_MEM);
+    (void)l4_tcr_write(L4_NOTHING, L4_TCR_WINDOW + L4_SPACE_CAP, L4_ALL_CAP);
+    (void)l4_tcr_write(L4_NOTHING, L4_TCR_WINDOW + L4_SPACE_IO, L4_ALL_IO);
     for (;;)
-        (void)l4_ipc(&words, L4_NOTHING, 0, 0, L4_CAP(EP_MAP), 1, 0, L4_TS_NEVER);
+        (void)l4_ipc(&words, L4_NOTHING, 0, 0, L4_CAP(ep), L4_ITEMS_MAX, 63, L4_TS_NEVER);
 }
 
 static void pager(uint32_t unused)
@@ -130,7 +128,7 @@ static void faulter(uint32_t address)
     }
 }
 
-static void yielder(uint32_t unused)
+void yielder(uint32_t unused)
 {
     (void)unused;
     for (;;)
@@ -157,7 +155,7 @@ static void give(const struct l4_child *c, uint32_t request, uint32_t reply)
 static void server(struct l4_child *c, uint32_t base, uint32_t request, uint32_t reply, void (*fn)(uint32_t),
                    void *stack)
 {
-    l4_child_create(c, base, KPAGES, &top);
+    l4_child_create(c, base, KPAGES, &bench_top);
     give(c, request, reply);
     l4_child_start(c, fn, 0, stack, 4096);
     /* Let it come to its receive. */
@@ -187,7 +185,7 @@ static void group_ipc(void)
     unsigned i;
 
     if (l4_has_sysenter) {
-        server(&fast, FAST, EP_FAST, EP_FAST_REPLY, fast_server, stacks[0]);
+        server(&fast, FAST, EP_FAST, EP_FAST_REPLY, fast_server, bench_stacks[0]);
         for (i = 0; i <= 3; i++) {
             uint32_t w0 = L4_IPC_W0(L4_CAP(EP_FAST), 0, i), w1 = L4_IPC_W1(L4_CAP(EP_FAST_REPLY), 0, 3, L4_TS_NEVER);
             uint32_t result = 0;
@@ -197,7 +195,7 @@ static void group_ipc(void)
             report("ipc.roundtrip", i, true);
         }
     }
-    server(&slow, WORDS, EP_WORDS, EP_WORDS_REPLY, words_server, stacks[1]);
+    server(&slow, WORDS, EP_WORDS, EP_WORDS_REPLY, words_server, bench_stacks[1]);
     for (i = 0; i < sizeof sizes; i++) {
         uint32_t result = 0;
 
@@ -218,11 +216,6 @@ static uint32_t send_map(uint32_t fpage, uint32_t hot_spot)
     return l4_ipc(&words, L4_CAP(EP_MAP), 1, 0, L4_NOTHING, 0, 0, L4_TS_NEVER);
 }
 
-static uint32_t page(uint32_t address)
-{
-    return L4_FPAGE(address, L4_SPACE_MEM, 12, L4_R | L4_W);
-}
-
 static void group_map(void)
 {
     static const uint8_t orders[] = { 0, 4, 8 };
@@ -230,7 +223,7 @@ static void group_map(void)
     uint32_t result = 0;
     unsigned i, n, child;
 
-    l4_local_start(&receiver, MAPPER, KPAGES, OWN_TASK, &top, mapper, 0, stacks[2], 4096);
+    l4_local_start(&receiver, MAPPER, KPAGES, OWN_TASK, &bench_top, mapper, EP_MAP, bench_stacks[2], 4096);
     l4_must(send_map(page(pages), WINDOW), "first mapping"); /* makes the page table */
 
     for (i = 0; i < sizeof orders; i++) {
@@ -326,8 +319,8 @@ static void group_fault(void)
     uint32_t m[1];
     unsigned n;
 
-    l4_local_start(&pager_thread, PAGER, KPAGES, OWN_TASK, &top, pager, 0, stacks[3], 4096);
-    l4_child_create(&c, FAULTER, KPAGES, &top);
+    l4_local_start(&pager_thread, PAGER, KPAGES, OWN_TASK, &bench_top, pager, 0, bench_stacks[3], 4096);
+    l4_child_create(&c, FAULTER, KPAGES, &bench_top);
     give(&c, EP_FAULTER_GO, EP_FAULTER);
     l4_child_map(&c, L4_CAP_FPAGE(EP_FAULT, L4_W), L4_CAP(MY_FAULT));
     l4_child_map(&c, L4_CAP_FPAGE(EP_FAULT_REPLY, L4_R), L4_CAP(MY_FAULT_REPLY));
@@ -335,7 +328,7 @@ static void group_fault(void)
     l4_must(l4_tcr_write(l4_child_thread(&c), L4_TCR_FAULT_RCV, L4_CAP(MY_FAULT_REPLY)), "set handler");
     l4_child_map(&c, page(pages), WINDOW); /* for its page table */
     l4_must(l4_unmap(page(pages)), "unmap");
-    l4_child_start(&c, faulter, WINDOW, stacks[4], 4096);
+    l4_child_start(&c, faulter, WINDOW, bench_stacks[4], 4096);
     best = 0xffffffffu;
     l4_must(l4_ipc_recv(L4_CAP(EP_FAULTER), m, 1, NULL, NULL), "wait for a fault");
     for (n = 0; n < SAMPLES; n++) {
@@ -351,7 +344,7 @@ static void group_switch(void)
     struct l4_child c;
     uint32_t result = 0;
 
-    l4_local_start(&c, SLEEPER, KPAGES, OWN_TASK, &low, sleeper, 0, stacks[7], 4096);
+    l4_local_start(&c, SLEEPER, KPAGES, OWN_TASK, &bench_low, sleeper, 0, bench_stacks[7], 4096);
     best = 0xffffffffu;
     for (unsigned n = 0; n < SAMPLES; n++) {
         uint32_t m[1] = { n };
@@ -366,59 +359,77 @@ static void group_switch(void)
     }
     report("wakeup.lower", 0, false);
 
-    l4_local_start(&c, YIELDER, KPAGES, OWN_TASK, &top, yielder, 0, stacks[5], 4096);
+    l4_local_start(&c, YIELDER, KPAGES, OWN_TASK, &bench_top, yielder, 0, bench_stacks[5], 4096);
     MEASURE(SAMPLES, (void)l4_switch(L4_NOTHING, 0, 0));
     report("switch.same_space.pair", 0, false);
     l4_must(l4_flush(L4_CAP_FPAGE(YIELDER + 1u, L4_RIGHTS_ALL)), "end the thread");
 
-    l4_child_create(&c, NEIGHBOUR, KPAGES, &top);
-    l4_child_start(&c, yielder, 0, stacks[6], 4096);
+    l4_child_create(&c, NEIGHBOUR, KPAGES, &bench_top);
+    l4_child_start(&c, yielder, 0, bench_stacks[6], 4096);
     (void)l4_switch(L4_NOTHING, 0, 0);
     MEASURE(SAMPLES, (void)l4_switch(L4_NOTHING, 0, 0));
     report("switch.other_space.pair", 0, false);
     l4_must(l4_flush(L4_CAP_FPAGE(NEIGHBOUR + 1u, L4_RIGHTS_ALL)), "end the thread");
 }
 
-/* 1 MB to map from and 1 MB for a kernel page, out of one 4 MB page that nothing else uses. */
-static uint32_t find_memory(const struct l4_bootinfo *boot)
+/*
+ * The n-th block of 4 MB that nothing else uses.  The first: 1 MB to map from and 1 MB for a kernel page; the
+ * others become kernel pages.
+ */
+static uint32_t find_memory(const struct l4_bootinfo *boot, unsigned n)
 {
     const struct l4_mem_desc *d = l4_boot_memory(boot);
-    uint32_t i;
+    uint32_t i, at;
 
     for (i = 0; i < boot->mem_count; i++) {
-        uint32_t at = (d[i].start + 0x3fffffu) & ~0x3fffffu;
-
+        if (d[i].type != L4_MEM_RAM)
+            continue;
+        at = (d[i].start + 0x3fffffu) & ~0x3fffffu;
         if (at < 0x00800000u)
             at = 0x00800000u;
-        if (d[i].type == L4_MEM_RAM && at >= d[i].start && at < d[i].end && d[i].end - at >= 0x400000u)
-            return at;
+        for (; at < d[i].end && d[i].end - at >= 0x400000u; at += 0x400000u)
+            if (n-- == 0)
+                return at;
     }
     return 0;
+}
+
+static void convert(uint32_t id, uint32_t address, unsigned order)
+{
+    if (!address) {
+        l4_puts("bench: needs 64 MB of memory\n");
+        l4_exit(1);
+    }
+    l4_must(l4_convert(id, KPAGES, L4_FPAGE(address, L4_SPACE_MEM, order, L4_RIGHTS_ALL)), "convert");
 }
 
 int main(const struct l4_bootinfo *boot)
 {
     static const struct { const char *name; void (*run)(void); } groups[] = {
         { "null", group_null }, { "ipc", group_ipc }, { "objects", group_objects }, { "fault", group_fault },
-        { "switch", group_switch }, { "map", group_map },
+        { "switch", group_switch }, { "map", group_map }, { "children", group_children },
+        { "threads", group_threads }, { "stretch", group_stretch },
     };
     static char text[16];
     const uint32_t since_reset = (uint32_t)l4_rdtsc(); /* firmware and kernel, up to here */
+    const char *arguments = l4_boot_arguments(boot);
     uint32_t id;
     unsigned i;
 
-    if (l4_argument(l4_boot_arguments(boot), "only", text, sizeof text))
+    bench_most = l4_number(l4_argument(arguments, "most", text, sizeof text), bench_most);
+    if (l4_argument(arguments, "only", text, sizeof text))
         only = text;
     if (chosen("boot"))
-        l4_printf("bench boot %u instructions\n", since_reset);
-    pages = find_memory(boot);
-    if (!pages) {
-        l4_puts("bench: needs 16 MB of memory\n");
-        l4_exit(1);
+        print_value("boot", since_reset);
+    pages = find_memory(boot, 0);
+    if (!(boot->page_sizes & (1u << 22))) {
+        bench_most = 0; /* no large kernel pages: nothing with large numbers */
+    } else {
+        convert(MORE_KPAGE, pages ? pages + 0x200000u : 0, 20);
+        for (i = 0; i < BIG_MEMORY; i++)
+            convert(BIG_KPAGE + i, big_memory[i] = find_memory(boot, i + 1u), 22);
     }
-    if (boot->page_sizes & (1u << 22))
-        l4_must(l4_convert(MORE_KPAGE, KPAGES, L4_FPAGE(pages + 0x200000u, L4_SPACE_MEM, 20, L4_RIGHTS_ALL)), "convert");
-    for (id = EP_FAST; id <= EP_WAKE; id++)
+    for (id = EP_FAST; id < EP_LAST; id++)
         l4_must(l4_create_endpoint(id, KPAGES), "create endpoint");
     MEASURE(SAMPLES, (void)0);
     overhead = best;
