@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What Tab offers: nouns first, then verbs of the noun, then object ids and names, columns, and keys of the
- * command.  Candidates are made in a fixed buffer and handed out one by one.
+ * What Tab offers: nouns first, then verbs of the noun, then object ids and names, slots, columns, and keys of the
+ * command; behind '|' the stages and their columns.  Candidates are made in a fixed buffer and handed out one by one.
  */
 #include "kdb/engine.h"
 #include "kdb/line.h"
@@ -56,6 +56,85 @@ static void offer_objects(const struct request *r)
     }
 }
 
+/* The word number n of [from, end), as a string; false if there is none before the cursor's own. */
+static bool word_at(const char *from, const char *end, unsigned n, char *to, unsigned size)
+{
+    while (from < end) {
+        unsigned length = 0;
+
+        while (from < end && *from == ' ')
+            from++;
+        while (from + length < end && from[length] != ' ')
+            length++;
+        if (n-- == 0) {
+            if (length == 0 || length >= size)
+                return false;
+            memcpy(to, from, length);
+            to[length] = '\0';
+            return true;
+        }
+        from += length;
+    }
+    return false;
+}
+
+#define SLOTS_MAX 400u
+
+/* "tk5/": its spaces; "tk5/cap/": the names there that stand for something. */
+static void offer_slots(const struct request *r)
+{
+    static const char *const spaces[] = { "cap", "mem", "io" };
+    const struct task *task;
+    const struct kobj *o;
+    char word[32];
+    uint32_t id = 0;
+    unsigned n = 2;
+
+    if (r->length < 4 || r->typed[0] != 't' || r->typed[1] != 'k')
+        return;
+    for (; n < r->length && n < 12 && r->typed[n] >= '0' && r->typed[n] <= '9'; n++)
+        id = id * 10 + (uint32_t)(r->typed[n] - '0');
+    if (n == r->length || r->typed[n] != '/')
+        return;
+    o = kobj_by_id(id);
+    if (!o || o->type != L4_TYPE_TASK)
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(spaces); i++) {
+        fmt_buffer(word, sizeof(word), "tk%u/%s/", id, spaces[i]);
+        if (strlen(word) > r->length || (i == 0 && strncmp(word, r->typed, strlen(word)) != 0))
+            offer(r, word);
+    }
+    fmt_buffer(word, sizeof(word), "tk%u/cap/", id);
+    if (r->length < strlen(word) || strncmp(word, r->typed, strlen(word)) != 0)
+        return;
+    task = (const struct task *)(const void *)o;
+    for (uint32_t d = 0, found = 0; d < 1024 && found < SLOTS_MAX && kdb_sound(task->cap_dir, PAGE_SIZE); d++)
+        for (uint32_t i = 0; task->cap_dir[d] && i < 1024 && found < SLOTS_MAX; i++)
+            if (task->cap_dir[d][i]) {
+                fmt_buffer(word, sizeof(word), "tk%u/cap/0x%x", id, d << 10 | i);
+                offer(r, word);
+                found++;
+            }
+}
+
+/* Behind '|': the columns of the command in front of it. */
+static void offer_stage_columns(const struct request *r, const char *line, const char *end)
+{
+    const struct kdb_cmd *c = NULL;
+    char noun[20], verb[20];
+
+    if (!word_at(line, end, 0, noun, sizeof(noun)))
+        return;
+    if (word_at(line, end, 1, verb, sizeof(verb)))
+        c = kdb_find_command(noun, verb);
+    if (!c)
+        c = kdb_find_command(noun, "ls");
+    if (!c)
+        c = kdb_find_command(noun, "");
+    for (unsigned i = 0; c && c->schema && i < c->schema->count; i++)
+        offer(r, c->schema->col[i].name);
+}
+
 static void offer_columns(const struct request *r, const struct kdb_cmd *c)
 {
     char word[32];
@@ -80,28 +159,6 @@ static void offer_columns(const struct request *r, const struct kdb_cmd *c)
     }
 }
 
-/* The word number n of [from, end), as a string; false if there is none before the cursor's own. */
-static bool word_at(const char *from, const char *end, unsigned n, char *to, unsigned size)
-{
-    while (from < end) {
-        unsigned length = 0;
-
-        while (from < end && *from == ' ')
-            from++;
-        while (from + length < end && from[length] != ' ')
-            length++;
-        if (n-- == 0) {
-            if (length == 0 || length >= size)
-                return false;
-            memcpy(to, from, length);
-            to[length] = '\0';
-            return true;
-        }
-        from += length;
-    }
-    return false;
-}
-
 void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, const char *word),
                    void *arg)
 {
@@ -122,6 +179,11 @@ void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, c
             "head", "tail", "wc", "count by", "grep", "sum", "uniq", "each"
         };
 
+        if (word_at(start, word, 0, noun, sizeof(noun))) {
+            if (strcmp(noun, "sum") == 0 || strcmp(noun, "uniq") == 0 || strcmp(noun, "count") == 0)
+                offer_stage_columns(&r, line, strchr(line, '|'));
+            return;
+        }
         for (unsigned i = 0; i < ARRAY_SIZE(stage); i++)
             offer(&r, stage[i]);
         return;
@@ -150,4 +212,5 @@ void line_complete(const char *line, unsigned cursor, void (*found)(void *arg, c
     if (c && r.length)
         offer_columns(&r, c);
     offer_objects(&r);
+    offer_slots(&r);
 }

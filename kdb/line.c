@@ -190,8 +190,8 @@ static void complete(struct editor *e, bool again)
         if (!insert(e, *s))
             break;
     if (c.count == 1) {
-        if (e->cursor == e->used)
-            insert(e, ' ');
+        if (e->cursor == e->used && e->cursor && e->text[e->cursor - 1] != '/' && e->text[e->cursor - 1] != '=')
+            insert(e, ' '); /* the word is complete */
         return;
     }
     if (!again && strlen(c.common) > typed)

@@ -3,6 +3,8 @@
 
 import re
 
+from harness.kdb import Kdb
+
 
 def number(text):
     return int(re.sub(r"\D", "", text))
@@ -213,3 +215,25 @@ def test_the_state_hash_sees_a_single_bit(session):
     assert [r["part"] for r, b in zip(changed, before) if r["hash"] != b["hash"]] == ["kernel pages", "all"]
     session.cmd(f"w {place:#x} {old:#x}")
     assert session.rows("stat hash") == before
+
+
+def test_costs_of_threads_agree_with_the_switches(machine):
+    m = machine(append="kdb=trace+on+sched.switch", icount=True)
+    m.expect("rounds played")
+    k = Kdb(m)
+    costs = {r["thread"]: r for r in k.rows("prof")}
+    switches = k.rows("trace event=sched.switch max=9999")
+    runs, times = {}, {}
+    for record, then in zip(switches, switches[1:] + [{"ago": 0}]):
+        thread = re.search(r" to=(\S+)", record["args"]).group(1)
+        thread = None if thread == "-" else thread
+        runs[thread] = runs.get(thread, 0) + 1
+        times[thread] = times.get(thread, 0) + record["ago"] - then["ago"]
+    assert {t: r["runs"] for t, r in costs.items()} == runs
+    assert all(abs(r["time"] - times[t]) <= r["runs"] + 1 for t, r in costs.items()), (costs, times)
+    assert all(r["longest"] <= r["time"] <= r["ticks"] for r in costs.values())
+    assert 1000 - len(costs) <= sum(r["permille"] for r in costs.values()) <= 1000
+
+
+def test_costs_need_the_switches(session):
+    assert "trace on sched.switch" in session.cmd("prof", rc=3).text

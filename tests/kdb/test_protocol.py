@@ -2,6 +2,7 @@
 """The framed protocol, and input that nobody should send."""
 
 import random
+import re
 
 import pytest
 
@@ -136,6 +137,21 @@ def test_tab_completes_commands_and_ids(human):
     human.expect(rb"leaks ")
     human.send("\x15thread show @sig\t")
     human.expect(rb"@sigma0 ")
+    human.send("\x15")
+
+
+def test_tab_completes_slots_and_columns(human):
+    human.send("task | grep sigma0\r")
+    task = human.expect(rb"\r\n(tk\d+) +@sigma0").group(1).decode()
+    human.expect(HUMAN)
+    for typed, complete in ((f"cap show {task}/c", f"{task}/cap/"), (f"cap show {task}/cap/0x1fff", None),
+                            ("obj | count by typ", "count by type "), ("thread sta", "state="), ("ep | su", "sum ")):
+        human.send(f"\x15{typed}\t")
+        if complete:
+            human.expect(rb"\r" + HUMAN + re.escape(typed.rsplit(" ", 1)[0]).encode() + b" " +
+                         re.escape(complete.split()[-1]).encode())
+    human.send(f"\x15cap show {task}/cap/0x\t\t")
+    human.expect((task + "/cap/0x1  ").encode())
     human.send("\x15")
 
 
