@@ -464,6 +464,10 @@ static bool argument(const char *arguments, const char *name, char *value, unsig
             for (i = 0, arguments += length; *arguments && *arguments != ' ' && i + 1 < size; i++)
                 value[i] = *arguments++;
             value[i] = 0;
+            if (*arguments && *arguments != ' ') { /* half a list would choose other cases */
+                l4_printf("# the argument %s has more than %u characters\n", name, size - 1);
+                l4_exit(1);
+            }
             return true;
         }
     }
@@ -489,7 +493,7 @@ static bool contains_one(const char *text, const char *list)
 int main(const struct l4_bootinfo *boot)
 {
     unsigned count = (unsigned)(__stop_set_guest_cases - __start_set_guest_cases), i, run = 0, failed = 0;
-    char only[64] = "", match[160] = "", entry[16] = "int", dummy[4];
+    char only[64] = "", match[400] = "", entry[16] = "int", dummy[4];
     const char *arguments = l4_boot_arguments(boot);
 
     guest_boot = boot;

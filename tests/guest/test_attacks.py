@@ -20,7 +20,6 @@ LEFT_OUT = {
             "place, and the stubs are task gates and one-instruction windows",
     "E-22": "a breakpoint on the load of SS before sysenter needs debug registers, which user programs cannot set; "
             "QEMU does not defer the exception",
-    "S-05": "the kernel's clock has 64 bits; differences across 2^32 are unit tests of the deadlines and of the scheduler",
     "Q-05": "the delivery of an interrupt runs with interrupts off: there is no boundary inside it; those around it are "
             "points of the sweep",
 }

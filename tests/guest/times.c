@@ -218,6 +218,43 @@ CASE(time_split_and_merge_loop, "S-02 SCH-2", "splitting and merging a spent res
     EXPECT(used > 500 && used <= 7000); /* 30 ms: one window and perhaps the next */
 }
 
+static uint32_t wrap_us; /* from one wrap of the clock's low word to the next */
+
+/* Microseconds until the clock's low word wraps, and its high word. */
+static uint32_t until_wrap(uint32_t *high)
+{
+    struct l4_words w;
+    uint32_t per_us;
+
+    call5(L4_DEBUG_CLOCK << 4 | L4_SYS_DEBUG, 0, 0, 0, 0, &w);
+    *high = w.w[2];
+    per_us = w.w[3] < 1000u ? 1u : w.w[3] / 1000u;
+    wrap_us = 0xffffffffu / per_us;
+    return (0u - w.w[1]) / per_us;
+}
+
+CASE(time_low_word_wraps, "S-05 SCH-4", "timeouts and budgets go on as before when the low word of the clock wraps")
+{
+    uint32_t high, now, us, before, took;
+
+    bare_thread(TH);
+    reservation(RA, 100, 0, 1000, 4000);
+    associate(RA, TH, 255);
+    while ((us = until_wrap(&high)) > 5000)
+        sleep_us(min32(us - 4000, 500000));
+    thread_run(TH, spins, page(1) + 4000);
+    before = consumed(RA, NULL);
+    for (unsigned i = 0; i < 20; i++) {
+        us = until_wrap(&now);
+        sleep_us(500);
+        took = us - until_wrap(&now);
+        EXPECT((took >= 500 && took < 1000) || (took + wrap_us >= 499 && took + wrap_us < 1000));
+    }
+    EXPECT_EQ(now, high + 1);
+    took = consumed(RA, NULL) - before;
+    EXPECT(took >= 1000 && took <= 6000); /* about 12 ms: three windows, and one cut on either side */
+}
+
 CASE(time_position, "S7 G29", "the position byte puts a reservation where it says, 255 at the end")
 {
     uint32_t index;
