@@ -185,6 +185,13 @@ uint32_t resource_item(struct message *msg, unsigned at, uint32_t res)
     return at + 2;
 }
 
+/* What MAP says about one item: the receiver's flexpage and count. */
+void expect_mapped(uint32_t at, uint32_t fpage, uint32_t count)
+{
+    EXPECT_EQ(peer.msg.m[at], fpage);
+    EXPECT_EQ(peer.msg.m[at + 1], count << 12 | L4_ITEM_MAP);
+}
+
 /* ---- victim ---- */
 
 /* Its faults must find their way from its first instruction on. */
@@ -269,6 +276,43 @@ __asm__(".text\n"
         "\tmovl $0x66666666, %edi\n"
         "\tmovl $0x77777777, %ebp\n"
         "\tjmp *victim_target\n");
+
+/* A thread with no time of its own in a new task with a startup endpoint; +1 task, +2 endpoint. */
+uint32_t startup_waiter(void)
+{
+    uint32_t id = cap_new(), task = cap_new(), ep = cap_new();
+
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, ep, 0, 0), 0);
+    EXPECT_EQ(create(L4_TYPE_TASK, task, L4_CAP_FPAGE(ep, L4_R), L4_CAP_FPAGE(0, L4_R)), 0);
+    EXPECT_EQ(create(L4_TYPE_THREAD, id, 0, 0), 0);
+    EXPECT_EQ(tcr_write(L4_CAP(id), L4_TCR_TASK, L4_CAP(task)), 0);
+    return id;
+}
+
+static const uint32_t patterns[M_COUNT] = {
+    [M_EDI] = REG_EDI, [M_ESI] = REG_ESI, [M_EBP] = REG_EBP, [M_EBX] = REG_EBX, [M_EDX] = REG_EDX,
+    [M_ECX] = REG_ECX, [M_EAX] = REG_EAX,
+};
+
+/* One exception: the message, the place of the instruction and all registers; except: one that the code changed. */
+void expect_exception(const struct victim *v, struct message *msg, uint32_t vector, uint32_t error,
+                             uint32_t offset, unsigned except)
+{
+    EXPECT_EQ(victim_message(v, msg), 13u << 4);
+    EXPECT_EQ(msg->m[M_VECTOR], L4_PROTO_EXCEPTION << 24 | vector);
+    EXPECT_EQ(msg->m[M_ERROR], error);
+    EXPECT_EQ(msg->m[M_EIP], page(CODE_PAGE) + offset);
+    for (unsigned i = M_EDI; i < M_COUNT; i++)
+        if (patterns[i] && i != except)
+            EXPECT_EQ(msg->m[i], patterns[i]);
+    EXPECT_EQ(msg->m[M_EFLAGS] & ~(L4_USER_EFLAGS | 0x202u), 0);
+    EXPECT_EQ(msg->m[M_EFLAGS] & 0x202u, 0x202u);
+}
+
+void start_code(struct victim *v)
+{
+    victim_start(v, regs_then_target);
+}
 
 /* ---- questions ---- */
 

@@ -49,6 +49,9 @@ uint32_t table_item(struct message *msg, unsigned at, uint32_t res, uint32_t spa
 uint32_t badge_item(struct message *msg, unsigned at, uint32_t value, unsigned bits);
 uint32_t resource_item(struct message *msg, unsigned at, uint32_t res);
 
+/* What MAP says about one item: the receiver's flexpage and count. */
+void expect_mapped(uint32_t at, uint32_t fpage, uint32_t count);
+
 /* ---- a thread whose faults and exceptions we serve ---- */
 
 struct victim { uint32_t thread, fault, reply, task; };
@@ -79,6 +82,17 @@ enum { REG_EAX = 0x11111111, REG_EBX = 0x22222222, REG_ECX = 0x33333333, REG_EDX
 /* What unused kernel memory is filled with (debug call POISON). Is a part of it, or a kernel address, in the word? */
 #define CANARY 0xc5c5c5c5u
 bool canary_in(uint32_t word);
+
+/* A victim that goes to its code page with the registers above. */
+void start_code(struct victim *v);
+/* Words of an exception message. */
+enum { M_VECTOR, M_ERROR, M_EIP, M_EFLAGS, M_EDI, M_ESI, M_EBP, M_ESP, M_EBX, M_EDX, M_ECX, M_EAX, M_CR2, M_COUNT };
+/* One exception: the message, the place of the instruction and all registers; except: one that the code changed. */
+void expect_exception(const struct victim *v, struct message *msg, uint32_t vector, uint32_t error, uint32_t offset,
+                      unsigned except);
+
+/* A thread with no time of its own in a new task with a startup endpoint; +1 task, +2 endpoint. */
+uint32_t startup_waiter(void);
 
 /* What a thread is doing: S, R, H, N of exchange-registers. */
 uint32_t status_of(uint32_t thread);
