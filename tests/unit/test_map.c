@@ -773,6 +773,62 @@ TEST(everything_while_preempted)
     EXPECT(!cap_lookup(s0->task, FREE_CAP) && !cap_lookup(s0->task, FREE_CAP + 1));
 }
 
+#define LIST 200u
+
+static void spoil_the_list(void)
+{
+    EXPECT(!s0->revoke.active); /* they still look at it, the fifth time 16 words */
+    scratch()[0] = 0xc00; /* flexpage number 5, which was looked at long ago: no flexpage any more */
+}
+
+static void count_points(void)
+{
+    window_hook();
+    ask_for_preemption();
+}
+
+static uint32_t unmap_list(void)
+{
+    uint32_t *words = scratch();
+
+    for (unsigned i = 0; i < LIST - 4u; i++)
+        words[i] = L4_FPAGE(0x00c00000 + (i + 4u) * PAGE_SIZE, L4_SPACE_MEM, 12, 15);
+    window_count = 0;
+    return call(LIST << 4 | L4_SYS_UNMAP, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 12, 15), 0, 0, 0);
+}
+
+/* The list of an unmap is looked at, and worked off, in stretches; it may change between them. */
+TEST(long_list_while_preempted)
+{
+    const struct item items[] = {
+        { L4_FPAGE(0x00c00000, L4_SPACE_MEM, 20, L4_R), 0x10000000 | L4_ITEM_MAP },
+        { L4_FPAGE(0x00c00000, L4_SPACE_MEM, 12, L4_R), 0x10100000 | L4_ITEM_MAP },
+        { L4_FPAGE(0x00c00000, L4_SPACE_MEM, 12, L4_R), 0x10101000 | L4_ITEM_MAP },
+    };
+
+    boot(true);
+    back(L4_SPACE_MEM, 0x10000000);
+    host_window = count_points;
+    window_count = 0;
+    window_at = ~0u;
+    EXPECT_EQ(send_items(items + 1, 2, 3), 0);
+    EXPECT(window_count >= 1); /* between the items */
+    EXPECT_EQ(send_items(items, 1, 3), 0);
+    EXPECT(mem_lookup(there, 0x10000000 + 0x5000) && mem_lookup(there, 0x10101000));
+
+    EXPECT_EQ(unmap_list() & 15u, 0);
+    EXPECT(window_count >= LIST / 16u);
+    EXPECT(!mem_lookup(there, 0x10000000 + 0x5000) && !mem_lookup(there, 0x10100000));
+
+    EXPECT_EQ(send_items(items, 1, 3), 0);
+    window_at = 4;
+    window_do = spoil_the_list;
+    EXPECT_EQ(unmap_list() & ~0xffff0u, L4_ERR(L4_PARAM, L4_D_BAD_FLEXPAGE, 5));
+    EXPECT(!mem_lookup(there, 0x10000000) && mem_lookup(there, 0x10000000 + 0x5000));
+    window_do = NULL;
+    check_kernel();
+}
+
 /* While s0 is preempted in a convert or create, what it builds is taken away. */
 static struct node *victim;
 
