@@ -98,10 +98,12 @@ $(O)/obj/%.c.o: %.c Makefile | $(packages)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(call flags-for,$<) -MMD -MP -c $< -o $@
 
+# NASM 2.16 forgets included files in what -MD writes; -M, without assembling, lists them.
 $(O)/obj/%.asm.o: %.asm $(O)/offsets.inc Makefile | $(packages)
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(NASM) $(nasm-flags) -MD $(@:.o=.d) -MP $< -o $@
+	$(Q)$(NASM) $(nasm-flags) -M -MP -MF $(@:.o=.d) -MT $@ $<
+	$(Q)$(NASM) $(nasm-flags) $< -o $@
 
 # Numbers that assembly shares with C: the compiler evaluates them, sed picks them out of its output.
 $(O)/offsets.inc: arch/$(ARCH)/entry/offsets.c Makefile | $(packages)

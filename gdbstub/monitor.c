@@ -54,7 +54,7 @@ static void execute(void *arg)
 
 void monitor_run(const char *line)
 {
-    struct call call = { line, 0 };
+    struct call call = { *line ? line : "help", 0 };
     output.size = 0;
     if (strcmp(line, "mmio on") == 0 || strcmp(line, "mmio off") == 0) {
         stub.mmio = line[6] == 'n';

@@ -45,6 +45,14 @@ def test_no_writable_text(build):
     assert "LOAD" in segments and "RWE" not in segments
 
 
+def test_included_assembly_is_a_dependency(build):
+    """A change of an included file must not leave an old object behind."""
+    for source, included in (("arch/ia32/entry/entry.asm", ("offsets.inc", "ipc_fast.inc", "entry_frame.inc")),
+                             ("user/libl4sec/crt0.asm", ("entry_frame.inc",))):
+        rule = (build / f"obj/{source}.d").read_text()
+        assert all(name in rule for name in included), rule
+
+
 def test_boot_instructions(machine):
     """Fewer than 30 million instructions from reset to sigma0's first, firmware included (64 MB)."""
     m = machine(sigma0="bench", args="only=boot", icount=True)

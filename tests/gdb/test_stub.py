@@ -159,6 +159,14 @@ def test_conditions_are_decided_in_the_stub(session):
     assert out[:out.index("= 107")].count("Sending packet: $vCont;c#") == 1
 
 
+def test_backtrace_of_an_idle_processor(machine, session, build):
+    """It ends where no thread is; an empty `monitor` lists the commands."""
+    m = machine(args="quiet", append="gdb=wait")
+    out = session("tbreak arch_idle\ncontinue\nbt\nmonitor\ndetach\n", m=m, program=build.resolve() / "user/sigma0.elf")
+    has(out, r"#0 .*arch_idle", r"<signal handler called>", r"^#\d +0x0+ in", r"^cap ls ", "detached")
+    assert "Backtrace stopped" not in out and "Cannot access" not in out
+
+
 def test_condition_packets(client):
     """A false one costs no packet; what is malformed or too long sets nothing."""
     c = client()
