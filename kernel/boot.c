@@ -355,7 +355,7 @@ static void mark_frames(void)
             owner = FRAME_DEVICE;
 
         for (end = min_u32(end, limit); at < end; at += PAGE_SIZE)
-            frame_table[at >> PAGE_SHIFT] = (struct frame){ owner, FRAME_FREE };
+            frame_table[at >> PAGE_SHIFT] = (struct frame){ .kp = owner, .use = FRAME_FREE };
     }
 }
 

@@ -11,6 +11,7 @@
 #include "kernel/boot.h"
 #include "kernel/debug/debug.h"
 #include "kernel/ipc.h"
+#include "kernel/page.h"
 #include "kernel/sys.h"
 #include "kernel/trace.h"
 
@@ -22,26 +23,53 @@
 #define EXCEPTION_REPLY 12u
 #define STARTUP_WORDS 9u
 
-static bool names_endpoint(const struct thread *t, uint32_t word, uint32_t rights)
+ALWAYS_INLINE const struct node *endpoint_at(const struct thread *t, uint32_t word, uint32_t rights)
 {
-    enum l4_detail reason;
+    const struct node *n = cap_lookup(t->task, word >> L4_NAME_SHIFT);
+    const struct kobj *o;
 
-    return word != L4_CAP_INVALID &&
-           cap_object(t->task, word, L4_TYPE_ENDPOINT, rights, &reason) != NULL;
+    if (UNLIKELY(!n) || UNLIKELY(~n->name & rights))
+        return NULL;
+    o = node_kobj(n);
+    return LIKELY(kobj_is_live(o, L4_TYPE_ENDPOINT)) ? n : NULL;
 }
 
 /* TCRs are resolved at use, never cached.  [S20] */
-static bool handler_usable(const struct thread *t, unsigned tcr)
+ALWAYS_INLINE bool handler_at(const struct thread *t, unsigned tcr, struct ipc_handler *h)
 {
-    return t->task && names_endpoint(t, t->tcr[tcr], L4_W) && names_endpoint(t, t->tcr[tcr + 1], L4_R);
+    const struct node *recv;
+
+    if (UNLIKELY(!t->task))
+        return false;
+    h->send = endpoint_at(t, t->tcr[tcr], L4_W);
+    recv = endpoint_at(t, t->tcr[tcr + 1], L4_R);
+    if (UNLIKELY(!h->send) || UNLIKELY(!recv))
+        return false;
+    h->ep = (struct endpoint *)(void *)node_kobj(h->send);
+    h->answer = (struct endpoint *)(void *)node_kobj(recv);
+    return true;
+}
+static bool handler_usable(const struct thread *t, unsigned tcr, struct ipc_handler *h)
+{
+    return handler_at(t, tcr, h);
 }
 
-static void prepare(struct thread *t, enum ipc_kind kind, unsigned tcr, unsigned words, unsigned reply)
+ALWAYS_INLINE void prepare(struct thread *t, enum ipc_kind kind, unsigned tcr, unsigned words, unsigned reply)
 {
-    t->kipc = (struct ipc){
-        .kind = (uint8_t)kind, .send = t->tcr[tcr], .recv = t->tcr[tcr + 1],
-        .sc = (uint8_t)words, .rc = (uint8_t)reply, .rt = L4_ITEMS_MAX,
-    };
+    struct ipc *ipc = &t->kipc;
+
+    ASSERT(!ipc->endpoint && !ipc->partner);
+    ipc->send = t->tcr[tcr];
+    ipc->recv = t->tcr[tcr + 1];
+    ipc->phase = 0;
+    ipc->snd_timeout = 0;
+    ipc->kind = (uint8_t)kind;
+    ipc->rc = (uint8_t)reply & 63u;
+    ipc->rt = L4_ITEMS_MAX;
+    ipc->sc = (uint8_t)words;
+    ipc->st = ipc->oc = ipc->ot = 0;
+    ipc->sender_id = 0;
+    ipc->error = 0;
 }
 
 /* Boot option fault=log: only log it, so that tests can provoke it without a stop. */
@@ -64,7 +92,8 @@ static void halt_without_handler(struct thread *t, const char *what, uint32_t nu
         (void)debug_enter(DEBUG_NO_HANDLER, NULL, "a thread has no handler for its fault");
 }
 
-static void send_fault(struct thread *t, uint32_t m0, uint32_t name, uint32_t resolve, thread_cont *cont)
+NO_FRAME_POINTER static void send_fault(struct thread *t, const struct ipc_handler *h, uint32_t m0, uint32_t name, uint32_t resolve,
+                       thread_cont *cont)
 {
     t->fault_w0 = m0;
     t->fault_name = name;
@@ -76,36 +105,38 @@ static void send_fault(struct thread *t, uint32_t m0, uint32_t name, uint32_t re
     t->kmsg[1] = name;
     t->kmsg[2] = t->frame.eip;
     t->kmsg[3] = resolve;
-    ipc_start_nested(t);
+    ipc_start_nested(t, h);
 }
 
 void fault_cap(struct thread *t, enum l4_fault_op op, enum l4_detail reason, enum l4_type type,
                uint32_t need, uint32_t cap_word, unsigned word, thread_cont *cont)
 {
     uint32_t base = cap_word & L4_CAP_INVALID, m0;
+    struct ipc_handler h;
 
     if (reason == L4_D_DYING)
         reason = L4_D_EMPTY; /* what is being destroyed is not there any more */
     m0 = L4_FAULT_M0(op, t->frame.w[0] & 15u, reason, type, need);
-    if (!handler_usable(t, L4_TCR_FAULT_SND)) {
+    if (!handler_usable(t, L4_TCR_FAULT_SND, &h)) {
         t->fault_w0 = m0;
         t->fault_name = base | word;
         t->fault_ip = t->frame.eip;
         sys_refuse(t, L4_ERR(L4_CAP, reason, min_u32(word, 15)));
         return;
     }
-    send_fault(t, m0, base | word,
+    send_fault(t, &h, m0, base | word,
                L4_FPAGE(base, type == L4_TYPE_MEMORY ? L4_SPACE_MEM : L4_SPACE_CAP, 12u, need), cont);
 }
 
-void fault_memory(struct thread *t, uint32_t address, uint32_t access, thread_cont *cont)
+NO_FRAME_POINTER void fault_memory(struct thread *t, uint32_t address, uint32_t access, thread_cont *cont)
 {
     enum l4_detail reason = L4_D_EMPTY;
     enum l4_fault_op op = access == L4_W ? L4_OP_WRITE : access == L4_X ? L4_OP_FETCH : L4_OP_READ;
     uint32_t need = access == L4_W ? L4_R | L4_W : L4_R; /* IA-32 cannot write what it cannot read */
+    struct ipc_handler h;
     uint32_t m0;
 
-    if (t->task && address < L4_USER_TOP) {
+    if (t->task && address < L4_USER_TOP && page_lookup(t->task, address)) {
         const struct kres view = { t->task, t->tcr[L4_TCR_RCVRES] };
 
         reason = mem_refill(t->task, address, access, &view);
@@ -118,7 +149,7 @@ void fault_memory(struct thread *t, uint32_t address, uint32_t access, thread_co
         op = L4_OP_PAGETABLE;
     m0 = L4_FAULT_M0(op, NR_ACCESS, reason, L4_TYPE_MEMORY, need);
     t->fault_address = address;
-    if (!handler_usable(t, L4_TCR_FAULT_SND)) {
+    if (UNLIKELY(!handler_at(t, L4_TCR_FAULT_SND, &h))) {
         t->fault_w0 = m0;
         t->fault_name = address;
         t->fault_ip = t->frame.eip;
@@ -126,7 +157,7 @@ void fault_memory(struct thread *t, uint32_t address, uint32_t access, thread_co
         halt_without_handler(t, "memory access", address, t->frame.eip);
         return;
     }
-    send_fault(t, m0, address, L4_FPAGE(address, L4_SPACE_MEM, 12u, need), cont);
+    send_fault(t, &h, m0, address, L4_FPAGE(address, L4_SPACE_MEM, 12u, need), cont);
 }
 
 void fault_io(struct thread *t, uint32_t port, unsigned bytes)
@@ -134,20 +165,21 @@ void fault_io(struct thread *t, uint32_t port, unsigned bytes)
     const uint32_t need = L4_R | L4_W;
     uint32_t name = port << L4_NAME_SHIFT, m0, i;
     enum l4_detail reason = L4_D_RIGHTS;
+    struct ipc_handler h;
 
     for (i = 0; i < bytes; i++)
         if (!io_lookup(t->task, port + i))
             reason = L4_D_EMPTY;
     m0 = L4_FAULT_M0(L4_OP_IO, NR_ACCESS, reason, L4_TYPE_IOPORT, need);
     t->fault_address = port;
-    if (!handler_usable(t, L4_TCR_FAULT_SND)) {
+    if (!handler_usable(t, L4_TCR_FAULT_SND, &h)) {
         t->fault_w0 = m0;
         t->fault_name = name | (bytes - 1u);
         t->fault_ip = t->frame.eip;
         halt_without_handler(t, "io port", port, t->frame.eip);
         return;
     }
-    send_fault(t, m0, name | (bytes - 1u), L4_FPAGE(name, L4_SPACE_IO, 12u, need), NULL);
+    send_fault(t, &h, m0, name | (bytes - 1u), L4_FPAGE(name, L4_SPACE_IO, 12u, need), NULL);
 }
 
 /* Send the exception message; name: M12. */
@@ -159,17 +191,18 @@ static void send_exception(struct thread *t, uint32_t vector, uint32_t error, ui
         (L4_PROTO_EXCEPTION << 24) | vector, error, f->eip, f->eflags, f->edi, f->esi, f->ebp,
         f->esp, f->ebx, f->edx, f->ecx, f->eax, name,
     };
+    struct ipc_handler h;
     unsigned i;
 
     TRACE(EXCEPTION, vector, error, f->eip);
-    if (!handler_usable(t, tcr)) {
+    if (!handler_usable(t, tcr, &h)) {
         halt_without_handler(t, "exception", vector, f->eip);
         return;
     }
     prepare(t, IPC_EXCEPTION, tcr, EXCEPTION_WORDS, EXCEPTION_REPLY);
     for (i = 0; i < EXCEPTION_WORDS; i++)
         t->kmsg[i] = words[i];
-    ipc_start_nested(t);
+    ipc_start_nested(t, &h);
 }
 
 void fault_exception(struct thread *t, uint32_t vector, uint32_t error, uint32_t address)

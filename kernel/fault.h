@@ -29,5 +29,10 @@ void fault_exception(struct thread *t, uint32_t vector, uint32_t error, uint32_t
  * ipc.c keeps a startup message with L4_START_MORE for itself.
  */
 void fault_replied(struct thread *t);
+/* Does the reply to a FAULT message say "retry"?  Then there is nothing more to do. */
+ALWAYS_INLINE bool fault_is_retried(const struct thread *t)
+{
+    return !t->kipc.oc || t->kmsg[0] == L4_REPLY_RETRY;
+}
 
 #endif

@@ -27,6 +27,7 @@
 #define STALE_BATCH    16u   /* queued threads restarted between two preemption points */
 #define REGISTER_WORDS 3u    /* message words in W2..W4 */
 #define TIMEOUT_MANTISSA 0x3ffu
+#define ITEMS_MASK 0xc00u    /* ST in W0 */
 
 void endpoint_init(struct endpoint *ep)
 {
@@ -184,7 +185,7 @@ static void leave_nested(struct thread *t)
     t->ipc = &t->uipc;
 }
 
-static void ipc_nested_replied(struct thread *t)
+void ipc_nested_replied(struct thread *t)
 {
     t->cont = t->outer;
     t->outer = NULL;
@@ -405,8 +406,6 @@ static void unlink_partners(struct thread *a, struct thread *b)
     b->ipc->partner = NULL;
 }
 
-static void ipc_items(struct thread *s);
-
 /* Perform items.  True: done, and *woken (may be NULL) has its message but is not yet ready. */
 static bool items(struct thread *s, struct thread **woken)
 {
@@ -547,7 +546,7 @@ static void go_on(struct thread *s)
 }
 
 /* t's send phase is over and woken waits to be made ready; on to the receive phase. */
-static void run_receive(struct thread *t, struct thread *woken)
+void ipc_after_send(struct thread *t, struct thread *woken)
 {
     send_is_over(t->ipc);
     if (woken) {
@@ -573,7 +572,7 @@ static void run(struct thread *t)
     if (t->ipc->sent)
         go_on(receive_phase(t));
     else if (send_phase(t, &woken))
-        run_receive(t, woken);
+        ipc_after_send(t, woken);
 }
 
 static void ipc_resume(struct thread *t)
@@ -581,12 +580,12 @@ static void ipc_resume(struct thread *t)
     run(t);
 }
 
-static void ipc_items(struct thread *s)
+void ipc_items(struct thread *s)
 {
     struct thread *woken = NULL;
 
     if (items(s, &woken))
-        run_receive(s, woken);
+        ipc_after_send(s, woken);
 }
 
 /* ---- the system call --------------------------------------------------------------------------------- */
@@ -625,16 +624,21 @@ static void ipc_general(struct thread *t)
 
 void sys_ipc(struct thread *t)
 {
-    if (UNLIKELY(!arch_has_tsc) || !ipc_fast(t))
-        ipc_general(t);
+    /* With items, ipc_fast() is not worth asking. */
+    if (UNLIKELY(!arch_has_tsc) || t->frame.w[0] & ITEMS_MASK || !ipc_fast(t)) {
+        if (!ipc_straight(t))
+            ipc_general(t);
+    }
 }
 
 /* ---- kernel-made messages ----------------------------------------------------------------------------- */
 
-void ipc_start_nested(struct thread *t)
+void ipc_start_nested(struct thread *t, const struct ipc_handler *handler)
 {
     enter_nested(t);
-    t->cont = ipc_resume;
+    /* In the middle of an operation those around it must find t as it is now. */
+    if (t->outer || !ipc_straight_nested(t, handler))
+        t->cont = ipc_resume;
 }
 
 void ipc_start_receive(struct thread *t)

@@ -33,6 +33,23 @@ void sys_ipc(struct thread *t);
  */
 #define IPC_FAST_ABI __attribute__((regparm(1)))
 struct thread *ipc_fast(struct thread *t) IPC_FAST_ABI;
+/* What stands at the two capability words of a kernel-made message: both live, with the right to use them so. */
+struct ipc_handler {
+    const struct node *send;
+    struct endpoint *ep, *answer; /* send names ep */
+};
+
+/*
+ * The same in C for what it leaves out (ipc_straight.c).  True: done, or under way as ipc.c would have it.
+ * _nested: the message in t->kipc and t->kmsg; t is nested.
+ */
+bool ipc_straight(struct thread *t);
+bool ipc_straight_nested(struct thread *t, const struct ipc_handler *handler);
+
+/* Continuations, and what ipc.c does next. */
+void ipc_items(struct thread *t);          /* sender: its items were preempted */
+void ipc_nested_replied(struct thread *t); /* the reply to its fault has come */
+void ipc_after_send(struct thread *t, struct thread *woken); /* on to the receive phase; woken becomes ready */
 void ipc_copy_out(struct thread *t); /* continuation of a receiver: words beyond W4, then the call ends */
 
 /*
@@ -40,7 +57,7 @@ void ipc_copy_out(struct thread *t); /* continuation of a receiver: words beyond
  * does when it is over (NULL: back to user code); it is kept in t->outer.  When the reply is in, t->cont
  * is that again and fault_replied() (fault.c) is called in t's own context.
  */
-void ipc_start_nested(struct thread *t);
+void ipc_start_nested(struct thread *t, const struct ipc_handler *handler);
 void ipc_start_receive(struct thread *t);   /* receive phase only (startup); t is halted or ready */
 void ipc_start_interrupt(struct thread *t); /* hardware thread; in interrupt context, never preempted */
 void ipc_continue_interrupt(struct thread *t); /* one that was postponed: irq.c */
@@ -61,6 +78,14 @@ ALWAYS_INLINE bool ipc_receiving(const struct thread *t) { return t->ipc->sent; 
 
 /* map.c: perform the items of `sender`'s active IPC into sender->ipc->partner.  See map.c's head. */
 enum step map_items(struct thread *sender);
+/*
+ * The commonest message, whose only item maps one page to a name that is free and has a table, with memory for the
+ * node at hand: what map_items() does with it, in one line.  to: the word with the hot spot.  nodes: the flexpage
+ * of kernel pages that pay.  result: the two words for the receiver.  False: it is not so, and nothing is done.
+ */
+#define MAP_PAGE_ABI __attribute__((regparm(3)))
+MAP_PAGE_ABI bool map_page(const struct thread *sender, const struct thread *receiver, uint32_t fpage, uint32_t to,
+                           uint32_t nodes, uint32_t *result);
 void map_begin(struct thread *sender, struct thread *receiver);
 
 #endif

@@ -11,7 +11,6 @@
  */
 #include "kernel/kpage.h"
 
-#include <arch/memory.h>
 #include "kernel/lib/string.h"
 #include "kernel/task.h"
 
@@ -24,13 +23,6 @@ static uint16_t block_frames[(PHYS_DIRECT_MAX + SUPER_SIZE - 1u) >> SUPER_SHIFT]
 #define TAG_WORDS (PAGE_SIZE / L4_UNIT / 8u)
 #define FRAME_CHUNKED_EMPTY ((uint32_t)FRAME_CHUNKED | L4_UNITS_USABLE << 8 | 2u << 16)
 
-ALWAYS_INLINE unsigned use_kind(uint32_t use) { return use & 15u; }
-ALWAYS_INLINE unsigned use_free(uint32_t use) { return (use >> 8) & 255u; }
-ALWAYS_INLINE unsigned use_hint(uint32_t use) { return (use >> 16) & 255u; }
-ALWAYS_INLINE uint32_t use_set_hint(uint32_t use, unsigned unit)
-{
-    return (use & 0xffffu) | unit << 16;
-}
 ALWAYS_INLINE unsigned units_of(unsigned size) { return (size + L4_UNIT - 1u) / L4_UNIT; }
 
 /* ---- marks ---- */
@@ -66,7 +58,7 @@ void kpage_mark(struct kpage *kp)
 
         block_frames[block] = (uint16_t)(block_frames[block] + (next - at));
         for (struct frame *f = &frame_table[at]; at < next; at++, f++)
-            *f = (struct frame){ (uint32_t)(uintptr_t)kp, FRAME_FREE };
+            *f = (struct frame){ .kp = (uint32_t)(uintptr_t)kp, .use = FRAME_FREE };
     }
 }
 
@@ -213,27 +205,11 @@ static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
     return frame_take_units(empty, empty_page, 2, units, tag);
 }
 
-/*
- * One unit: nearly all allocations are mapping nodes.  If the frame at the hint has a free unit, that is
- * the first fit.
- */
 ALWAYS_INLINE void *alloc_unit(struct kpage *kp, enum unit_tag tag)
 {
-    struct frame *f = &frame_table[(kp->base >> PAGE_SHIFT) + kp->hint];
-    uint32_t use = f->use, zero, *tags;
-    unsigned w, unit;
-    char *page;
+    void *object = kpage_take_unit(kp, tag);
 
-    if (UNLIKELY(kp->hint >= kp->frames || use_kind(use) != FRAME_CHUNKED || use_free(use) == 0))
-        return alloc_units(kp, 1, tag);
-    page = phys_to_virt(kp->base + ((paddr_t)kp->hint << PAGE_SHIFT));
-    tags = (uint32_t *)(void *)page;
-    for (w = use_hint(use) >> 3; (zero = (tags[w] - 0x11111111u) & ~tags[w] & 0x88888888u) == 0;)
-        w++; /* ends: one is free */
-    unit = w * 8u + (unsigned)__builtin_ctz(zero) / 4u;
-    tags[w] |= (uint32_t)tag << ((unit & 7u) * 4u);
-    f->use = use_set_hint(use - (1u << 8), unit + 1u);
-    return __builtin_memset(page + unit * L4_UNIT, 0, L4_UNIT); /* eight stores, no call */
+    return LIKELY(object != NULL) ? __builtin_memset(object, 0, L4_UNIT) : alloc_units(kp, 1, tag);
 }
 
 void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag)
@@ -263,17 +239,7 @@ void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owne
     return NULL;
 }
 
-/* Frame f, number `frame`, has room again. */
-ALWAYS_INLINE void frame_has_room(const struct frame *f, uint32_t frame)
-{
-    struct kpage *kp = (struct kpage *)(uintptr_t)f->kp;
-    uint32_t index = frame - (kp->base >> PAGE_SHIFT);
-
-    if (index < kp->hint)
-        kp->hint = (uint16_t)index;
-}
-
-ALWAYS_INLINE void free_units(void *object, unsigned units)
+static void free_units(void *object, unsigned units)
 {
     paddr_t phys = virt_to_phys(object);
     uint32_t frame = phys >> PAGE_SHIFT, use;
@@ -282,21 +248,18 @@ ALWAYS_INLINE void free_units(void *object, unsigned units)
     uint32_t *tags = phys_to_virt(round_down(phys, PAGE_SIZE));
 
     ASSERT(use_kind(f->use) == FRAME_CHUNKED && unit_tag_get(tags, unit) > UNIT_MORE);
-    if (units == 1)
-        tags[unit >> 3] &= ~(15u << ((unit & 7u) * 4u));
-    else
-        tags_fill(tags, unit, units, 0);
+    tags_fill(tags, unit, units, 0);
     use = f->use + (units << 8);
     if (unit < use_hint(use))
         use = use_set_hint(use, unit);
     f->use = use_free(use) == L4_UNITS_USABLE ? FRAME_FREE : use;
-    frame_has_room(f, frame);
+    kpage_has_room(f, frame);
 }
 
 void kmem_free(void *object, unsigned size)
 {
     if (LIKELY(size <= L4_UNIT))
-        free_units(object, 1);
+        kmem_free_unit(object);
     else
         free_units(object, units_of(size));
 }
@@ -308,7 +271,7 @@ void kmem_free_page(void *page)
 
     ASSERT(f->kp > FRAME_DEVICE && use_kind(f->use) != FRAME_CHUNKED && use_kind(f->use) != FRAME_FREE);
     f->use = FRAME_FREE;
-    frame_has_room(f, frame);
+    kpage_has_room(f, frame);
 }
 
 /* ---- by name: kernel pages of a flexpage in ascending order ---- */
@@ -372,6 +335,27 @@ void *kmem_alloc(const struct kres *res, unsigned size, enum unit_tag tag, enum 
         if (object) {
             *detail = L4_D_NONE;
             return object;
+        }
+        *detail = L4_D_RES_FULL;
+    }
+    return NULL;
+}
+
+void *kmem_alloc_node_slow(const struct kres *res, struct kpage **page, enum l4_detail *detail)
+{
+    struct kres_walk w = kres_begin(res);
+    struct kpage *kp;
+
+    *detail = L4_D_RES_EMPTY;
+    while ((kp = kres_next(&w)) != NULL) {
+        void *node = kpage_take_unit(kp, UNIT_NODE);
+
+        if (UNLIKELY(!node))
+            node = alloc_units(kp, 1, UNIT_NODE);
+        if (LIKELY(node != NULL)) {
+            *page = kp;
+            *detail = L4_D_NONE;
+            return node;
         }
         *detail = L4_D_RES_FULL;
     }

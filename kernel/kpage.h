@@ -11,6 +11,7 @@
 #ifndef KERNEL_KPAGE_H
 #define KERNEL_KPAGE_H
 
+#include <arch/memory.h>
 #include "kernel/object.h"
 
 /* The second-class objects that take whole frames.  [M 2.8.1] */
@@ -27,7 +28,13 @@ enum frame_use {
 /* kp: one of the three above, or the struct kpage that owns the frame.
  * use: [3:0] frame_use; whole-page: [31:5] the owning task; chunked: [15:8] free units (0..126),
  * [23:16] no unit below this one is free. */
-struct frame { uint32_t kp, use; };
+struct frame {
+    uint32_t kp;
+    union {
+        uint32_t use;
+        struct { uint8_t kind, free, hint, spare; }; /* chunked */
+    };
+};
 
 extern struct frame *frame_table; /* index = phys >> 12, below frame_count */
 extern uint32_t frame_count;
@@ -75,8 +82,16 @@ void *kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *o
 void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag);
 void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owner);
 
+/*
+ * One mapping node, not zeroed, by the same rules.  *page: NULL at the beginning of a stretch of work without
+ * preemption points; then where the last node came from, and so where the next one is.
+ */
+ALWAYS_INLINE void *kmem_alloc_node(const struct kres *res, struct kpage **page, enum l4_detail *detail);
+void *kmem_alloc_node_slow(const struct kres *res, struct kpage **page, enum l4_detail *detail) MUST_CHECK;
+
 /* Give back (zeroed again by the allocator at the next use).  size as allocated. */
 void kmem_free(void *object, unsigned size);
+ALWAYS_INLINE void kmem_free_node(struct node *n); /* the same for a node */
 void kmem_free_page(void *page);
 
 /* Does the flexpage name at least one kernel page with L4_W?  For the fault-or-error rule [G8]. */
@@ -98,6 +113,82 @@ void kpage_detach(struct kpage *kp);
 ALWAYS_INLINE enum unit_tag unit_tag_get(const void *page, unsigned unit)
 {
     return (enum unit_tag)((((const uint32_t *)page)[unit >> 3] >> ((unit & 7u) * 4u)) & 15u);
+}
+
+/* ---- struct frame.use ---- */
+
+ALWAYS_INLINE unsigned use_kind(uint32_t use) { return use & 15u; }
+ALWAYS_INLINE unsigned use_free(uint32_t use) { return (use >> 8) & 255u; }
+ALWAYS_INLINE unsigned use_hint(uint32_t use) { return (use >> 16) & 255u; }
+ALWAYS_INLINE uint32_t use_set_hint(uint32_t use, unsigned unit)
+{
+    return (use & 0xffffu) | unit << 16;
+}
+
+/* ---- single units: nearly all that is allocated and freed is mapping nodes ---- */
+
+/*
+ * The first free unit of kp, if the frame at the hint has one: then that is the first fit.  NULL says nothing.
+ */
+ALWAYS_INLINE void *kpage_take_unit(struct kpage *kp, enum unit_tag tag)
+{
+    paddr_t page = kp->base + ((paddr_t)kp->hint << PAGE_SHIFT);
+    struct frame *f = &frame_table[page >> PAGE_SHIFT];
+    uint32_t zero, *word;
+    unsigned unit;
+
+    if (UNLIKELY(kp->hint >= kp->frames) || UNLIKELY(f->kind != FRAME_CHUNKED) || UNLIKELY(f->free == 0))
+        return NULL;
+    unit = f->hint & ~7u;
+    for (word = (uint32_t *)phys_to_virt(page + unit / 2u); (zero = (*word - 0x11111111u) & ~*word & 0x88888888u) == 0;
+         unit += 8u)
+        word++; /* ends: one is free */
+    zero = (uint32_t)__builtin_ctz(zero) & ~3u; /* the lowest set bit marks the lowest nibble that is zero */
+    *word |= (uint32_t)tag << zero;
+    unit += zero / 4u;
+    f->free--;
+    f->hint = (uint8_t)(unit + 1u);
+    return phys_to_virt(page + unit * L4_UNIT);
+}
+
+ALWAYS_INLINE void *kmem_alloc_node(const struct kres *res, struct kpage **page, enum l4_detail *detail)
+{
+    void *node = *page ? kpage_take_unit(*page, UNIT_NODE) : NULL;
+
+    return LIKELY(node != NULL) ? node : kmem_alloc_node_slow(res, page, detail);
+}
+
+/* Frame f, number `frame`, has room again and had none. */
+ALWAYS_INLINE void kpage_has_room(const struct frame *f, uint32_t frame)
+{
+    struct kpage *kp = (struct kpage *)(uintptr_t)f->kp;
+    uint32_t index = frame - (kp->base >> PAGE_SHIFT);
+
+    if (index < kp->hint)
+        kp->hint = (uint16_t)index;
+}
+
+ALWAYS_INLINE void kmem_free_unit(void *object)
+{
+    paddr_t phys = virt_to_phys(object);
+    struct frame *f = &frame_table[phys >> PAGE_SHIFT];
+    unsigned unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT;
+    uint32_t *tags = (uint32_t *)phys_to_virt(round_down(phys, PAGE_SIZE));
+
+    ASSERT(f->kind == FRAME_CHUNKED && unit_tag_get(tags, unit) > UNIT_MORE);
+    tags[unit >> 3] &= ~(15u << ((unit & 7u) * 4u));
+    if (UNLIKELY(f->free == 0))
+        kpage_has_room(f, phys >> PAGE_SHIFT);
+    f->free++;
+    if (unit < f->hint)
+        f->hint = (uint8_t)unit;
+    if (UNLIKELY(f->free == L4_UNITS_USABLE))
+        f->use = FRAME_FREE;
+}
+
+ALWAYS_INLINE void kmem_free_node(struct node *n)
+{
+    kmem_free_unit(n);
 }
 
 /* create type 4, convert: kernel/convert.c. */

@@ -14,6 +14,7 @@
 #include "kernel/map.h"
 
 #include "kernel/ipc.h"
+#include "kernel/page.h"
 #include "kernel/trace.h"
 
 /* Work between preemption points: a name looked at costs 1, one mapped 4: 16 mappings.  [G42] */
@@ -21,6 +22,12 @@
 #define MAP_WORK_NODE 3u
 #define TABLE_NAMES   1024u
 #define NAMES_OF(order) (1u << ((order) - L4_NAME_SHIFT))
+
+/* What may be done before the next preemption point, and the kernel page that mapping nodes come from. */
+struct stretch {
+    unsigned work;
+    struct kpage *page;
+};
 
 /* A mapping to be made: what the new node says.  name: without rights. */
 struct piece {
@@ -63,12 +70,12 @@ static void skip(struct map_state *m, enum l4_detail detail)
         m->empty_detail = detail;
 }
 
-static void spend(unsigned *work, unsigned cost)
+ALWAYS_INLINE void spend(struct stretch *s, unsigned cost)
 {
-    *work = *work > cost ? *work - cost : 0;
+    s->work = s->work > cost ? s->work - cost : 0;
 }
 
-static void count(struct map_state *m, const struct piece *p)
+ALWAYS_INLINE void count(struct map_state *m, const struct piece *p)
 {
     unsigned order = (p->name >> 4) & 63u;
 
@@ -94,8 +101,11 @@ static void map_again(struct map_state *m, struct node *there, const struct piec
     count(m, p);
 }
 
-/* The name is free and backed.  False: no memory for the node, so go no further in this item. */
-static bool map_new(const struct map_job *job, const struct piece *p)
+/*
+ * A node for a free name that is backed; it stands in no name yet.  NULL: the failure is counted, and without
+ * memory the job is over.
+ */
+ALWAYS_INLINE struct node *new_node(const struct map_job *job, const struct piece *p, struct stretch *s)
 {
     struct map_state *m = job->state;
     enum l4_detail detail;
@@ -103,13 +113,13 @@ static bool map_new(const struct map_job *job, const struct piece *p)
 
     if (UNLIKELY(p->source->depth == NODE_DEPTH_MAX)) {
         fail(m, L4_D_TOO_DEEP);
-        return true;
+        return NULL;
     }
-    n = kmem_alloc(&job->nodes, L4_SIZE_NODE, UNIT_NODE, &detail);
-    if (!n) {
+    n = kmem_alloc_node(&job->nodes, &s->page, &detail);
+    if (UNLIKELY(!n)) {
         fail(m, detail);
         m->offset = job->names;
-        return false;
+        return NULL;
     }
     n->task = job->to;
     n->obj = p->obj;
@@ -118,14 +128,27 @@ static bool map_new(const struct map_job *job, const struct piece *p)
     n->badge = p->badge;
     n->flags = p->source->flags & NODE_DEVICE;
     mapdb_insert(p->source, n);
-    space_enter(job->to, n);
-    TRACE(MAP, job->space == L4_SPACE_CAP ? node_kobj(n)->id : n->obj, job->to->obj.id, n->name);
     count(m, p);
+    return n;
+}
+
+#define TRACE_MAP(job, n)                                                             \
+    TRACE(MAP, (job)->space == L4_SPACE_CAP ? node_kobj(n)->id : (n)->obj, (job)->to->obj.id, (n)->name)
+
+/* The name is free and backed.  False: no memory for the node, the job is over. */
+static bool map_new(const struct map_job *job, const struct piece *p, struct stretch *s)
+{
+    struct node *n = new_node(job, p, s);
+
+    if (!n)
+        return job->state->offset < job->names;
+    space_enter(job->to, n);
+    TRACE_MAP(job, n);
     return true;
 }
 
 /* Rights that pass all masks; 0: the name is skipped. */
-static uint32_t rights_of(const struct map_job *job, const struct node *source)
+ALWAYS_INLINE uint32_t rights_of(const struct map_job *job, const struct node *source)
 {
     uint32_t have = node_rights(source);
 
@@ -135,14 +158,14 @@ static uint32_t rights_of(const struct map_job *job, const struct node *source)
 }
 
 /* Back the name; capability or memory space.  Counts the failure itself. */
-static bool make_table(const struct map_job *job, uint32_t name, unsigned *work)
+static bool make_table(const struct map_job *job, uint32_t name, struct stretch *s)
 {
     const struct kres res[] = { { job->from, job->from_tables }, { job->to, job->to_tables } };
 
     for (unsigned i = 0; i < ARRAY_SIZE(res); i++) {
         if (!res[i].fpage)
             continue;
-        *work = 0; /* pages were cleared: time for a preemption point */
+        s->work = 0; /* pages were cleared: time for a preemption point */
         if (space_add_table(job->to, job->space, name, &res[i]) == L4_D_NONE)
             return true;
     }
@@ -175,7 +198,7 @@ static bool append_badge(const struct map_job *job, struct piece *p)
     return true;
 }
 
-static void map_cap(const struct map_job *job, unsigned *work)
+static void map_cap(const struct map_job *job, struct stretch *s)
 {
     struct map_state *m = job->state;
     uint32_t name = job->source + (m->offset << L4_NAME_SHIFT);
@@ -207,14 +230,14 @@ static void map_cap(const struct map_job *job, unsigned *work)
         m->offset++;
         return;
     }
-    spend(work, MAP_WORK_NODE);
+    spend(s, MAP_WORK_NODE);
     there = cap_lookup(job->to, to >> L4_NAME_SHIFT);
     if (there) {
         map_again(m, there, &p);
-    } else if (!space_backed(job->to, p.name) && !make_table(job, to, work)) {
+    } else if (!space_backed(job->to, p.name) && !make_table(job, to, s)) {
         skip_block(m, to);
         return;
-    } else if (!map_new(job, &p)) {
+    } else if (!map_new(job, &p, s)) {
         return;
     }
     m->offset++;
@@ -225,7 +248,7 @@ static void map_cap(const struct map_job *job, unsigned *work)
 /*
  * A whole 4 MB page to a whole 4 MB block.  False: there is a page table, so it goes in small ones.
  */
-static bool map_super(const struct map_job *job, struct node *source, uint32_t to)
+static bool map_super(const struct map_job *job, struct node *source, uint32_t to, struct stretch *s)
 {
     struct map_state *m = job->state;
     uint32_t entry = job->to->pd_shadow[to >> SUPER_SHIFT];
@@ -237,73 +260,93 @@ static bool map_super(const struct map_job *job, struct node *source, uint32_t t
     p.rights = rights_of(job, source);
     if (p.rights && entry)
         map_again(m, (struct node *)(uintptr_t)(entry & ~1u), &p);
-    else if (p.rights && !map_new(job, &p))
+    else if (p.rights && !map_new(job, &p, s))
         return true;
     m->offset += TABLE_NAMES;
     return true;
 }
 
-static void map_mem(const struct map_job *job, unsigned *work)
+/* The table of the block around `to`, made if there is none.  NULL: none can be had, or a 4 MB node is there. */
+static struct node **table_for(const struct map_job *job, uint32_t to, struct stretch *s)
+{
+    const uint32_t *entry = &job->to->pd_shadow[dir_index(to)];
+
+    if (UNLIKELY(!*entry) && !make_table(job, to, s))
+        return NULL;
+    if (LIKELY(!(*entry & 1u)))
+        return shadow_table(*entry);
+    fail(job->state, L4_D_OCCUPIED);
+    return NULL;
+}
+
+/*
+ * One source block to 4 KB names of one destination block.  They are aligned alike: what is left of the job
+ * ends in both, or they end together.
+ */
+static void map_pages(const struct map_job *job, uint32_t entry, struct stretch *s)
 {
     struct map_state *m = job->state;
     uint32_t name = job->source + (m->offset << L4_NAME_SHIFT);
     uint32_t to = job->destination + (m->offset << L4_NAME_SHIFT);
-    uint32_t entry = job->from->pd_shadow[name >> SUPER_SHIFT];
-    unsigned index = (name >> L4_NAME_SHIFT) & (TABLE_NAMES - 1u);
-    struct node **table;
-    struct piece p;
+    unsigned index = table_index(to), from = table_index(name);
+    unsigned end = m->offset + min_u32(job->names - m->offset, TABLE_NAMES - from);
+    struct node **table = NULL, *one = entry & 1u ? shadow_super(entry) : NULL;
+    uint32_t *hardware = NULL;
+    struct piece p = { .name = L4_FPAGE(to, L4_SPACE_MEM, L4_NAME_SHIFT, 0) };
+
+    for (; m->offset < end && s->work; m->offset++, name += PAGE_SIZE, p.name += PAGE_SIZE, index++, from++) {
+        spend(s, 1);
+        p.source = one ? one : shadow_table(entry)[from];
+        if (!p.source) {
+            skip(m, L4_D_EMPTY);
+            continue;
+        }
+        p.rights = rights_of(job, p.source);
+        if (!p.rights)
+            continue;
+        spend(s, MAP_WORK_NODE);
+        if (!table) {
+            table = table_for(job, to, s);
+            if (!table) {
+                m->offset = end;
+                return;
+            }
+            hardware = table_of(job->to->pd[dir_index(to)]);
+        }
+        p.obj = p.source->obj + (name - node_base(p.source));
+        if (UNLIKELY(table[index])) {
+            map_again(m, table[index], &p);
+        } else {
+            struct node *n = new_node(job, &p, s);
+
+            if (LIKELY(n != NULL)) {
+                page_enter(n, &table[index], &hardware[index]);
+                TRACE_MAP(job, n);
+            }
+        }
+    }
+}
+
+static void map_mem(const struct map_job *job, struct stretch *s)
+{
+    struct map_state *m = job->state;
+    uint32_t name = job->source + (m->offset << L4_NAME_SHIFT);
+    uint32_t to = job->destination + (m->offset << L4_NAME_SHIFT);
+    uint32_t entry = job->from->pd_shadow[dir_index(name)];
 
     if (!entry) {
+        spend(s, 1);
         skip(m, L4_D_EMPTY);
         skip_block(m, name);
         return;
     }
-    if (entry & 1u) {
-        p.source = (struct node *)(uintptr_t)(entry & ~1u);
-        /* Source and destination are aligned alike: both are blocks, or neither is. */
-        if (job->order >= SUPER_SHIFT && index == 0) {
-            spend(work, MAP_WORK_NODE);
-            if (map_super(job, p.source, to))
-                return;
-        }
-    } else {
-        p.source = ((struct node **)(uintptr_t)entry)[index];
-        if (!p.source) {
-            skip(m, L4_D_EMPTY);
-            m->offset++;
+    /* Source and destination are aligned alike: both are blocks, or neither is. */
+    if (job->order >= SUPER_SHIFT && entry & 1u && table_index(name) == 0) {
+        spend(s, 1u + MAP_WORK_NODE);
+        if (map_super(job, shadow_super(entry), to, s))
             return;
-        }
     }
-    p.rights = rights_of(job, p.source);
-    if (!p.rights) {
-        m->offset++;
-        return;
-    }
-    p.obj = p.source->obj + (name - node_base(p.source));
-    p.name = L4_FPAGE(to, L4_SPACE_MEM, L4_NAME_SHIFT, 0);
-    p.badge = 0;
-    p.badge_len = 0;
-    spend(work, MAP_WORK_NODE);
-    entry = job->to->pd_shadow[to >> SUPER_SHIFT];
-    if (!entry) {
-        if (!make_table(job, to, work)) {
-            skip_block(m, to);
-            return;
-        }
-        entry = job->to->pd_shadow[to >> SUPER_SHIFT];
-    }
-    if (entry & 1u) {
-        fail(m, L4_D_OCCUPIED);
-        skip_block(m, to);
-        return;
-    }
-    table = (struct node **)(uintptr_t)entry;
-    index = (to >> L4_NAME_SHIFT) & (TABLE_NAMES - 1u);
-    if (table[index])
-        map_again(m, table[index], &p);
-    else if (!map_new(job, &p))
-        return;
-    m->offset++;
+    map_pages(job, entry, s);
 }
 
 /* ---- IO ports: names are port numbers, nodes are ranges ---- */
@@ -328,7 +371,7 @@ static unsigned io_order(uint32_t first, uint32_t last)
     return order;
 }
 
-static void map_io(const struct map_job *job, unsigned *work)
+static void map_io(const struct map_job *job, struct stretch *s)
 {
     struct map_state *m = job->state;
     uint32_t first = job->source + (m->offset << L4_NAME_SHIFT);
@@ -345,7 +388,7 @@ static void map_io(const struct map_job *job, unsigned *work)
     last = min_u32(last, node_last(source));
     p.rights = rights_of(job, source);
     if (p.rights) {
-        spend(work, MAP_WORK); /* a walk through two lists, and a bitmap */
+        spend(s, MAP_WORK); /* a walk through two lists, and a bitmap */
         there = io_at_or_behind(job->to, first);
         if (there && there->obj <= first) {
             /* Only a node that lies in the item completely can be the same mapping once more. */
@@ -361,7 +404,7 @@ static void map_io(const struct map_job *job, unsigned *work)
                 last = there->obj - 1u;
             p.obj = first;
             p.name = L4_FPAGE(first, L4_SPACE_IO, io_order(first, last), 0);
-            if (!map_new(job, &p))
+            if (!map_new(job, &p, s))
                 return;
             last = first + flexpage_mask((p.name >> 4) & 63u);
         }
@@ -402,15 +445,18 @@ enum step map_run(const struct map_job *job)
     struct map_state *m = job->state;
 
     for (;;) {
-        unsigned work = MAP_WORK;
+        struct stretch s = { MAP_WORK, NULL };
 
-        for (; m->offset < job->names && work; spend(&work, 1)) {
-            if (job->space == L4_SPACE_MEM)
-                map_mem(job, &work);
-            else if (job->space == L4_SPACE_CAP)
-                map_cap(job, &work);
+        while (m->offset < job->names && s.work) {
+            if (LIKELY(job->space == L4_SPACE_MEM)) {
+                map_mem(job, &s);
+                continue;
+            }
+            spend(&s, 1);
+            if (job->space == L4_SPACE_CAP)
+                map_cap(job, &s);
             else
-                map_io(job, &work);
+                map_io(job, &s);
         }
         if (m->offset >= job->names)
             return STEP_DONE;
@@ -423,7 +469,16 @@ enum step map_run(const struct map_job *job)
 
 void map_begin(struct thread *sender, struct thread *receiver)
 {
-    sender->map = (struct map_state){ .count = sender->ipc->st, .nodes = sender->tcr[L4_TCR_SNDRES] };
+    struct map_state *m = &sender->map;
+
+    m->item = 0;
+    m->count = sender->ipc->st;
+    m->badge_size = 0;
+    m->badge = 0;
+    m->nodes = sender->tcr[L4_TCR_SNDRES];
+    m->tables = 0;
+    m->error = 0;
+    map_reset(m);
     receiver->ipc->ot = 0;
 }
 
@@ -471,35 +526,106 @@ static enum l4_detail place_any(struct map_job *job, const struct thread *receiv
     return map_adjust(job, &send, &window, hot);
 }
 
-/* The same for the most common item, one page or one capability that fits; false: use the other. */
-ALWAYS_INLINE bool place_one(struct map_job *job, const struct thread *receiver, uint32_t fpage,
-                             uint32_t hot)
+/*
+ * The same for one page or one capability: the name to map to, and the rights that both sides let pass.
+ * False: it is not so, or needs a closer look.
+ */
+ALWAYS_INLINE bool place_one(const struct thread *receiver, unsigned space, uint32_t fpage, uint32_t *to,
+                             uint32_t *rights)
 {
-    unsigned space = (fpage >> 10) & 3u;
-    struct flexpage window;
+    const unsigned one = space << 6 | L4_NAME_SHIFT; /* space and size, as they stand in bits [11:4] */
 
-    if (((fpage >> 4) & 63u) != L4_NAME_SHIFT || space > L4_SPACE_CAP)
+    if (UNLIKELY(((fpage >> 4) & 255u) != one))
         return false;
-    window_of(receiver, space, &window);
-    if (UNLIKELY(!window.names))
+    *to &= 0xfffff000u;
+    *rights = fpage & L4_RIGHTS_ALL;
+    if (receiver->ipc->kind == IPC_USER) {
+        uint32_t window = receiver->tcr[L4_TCR_WINDOW + space], mask;
+        unsigned more = ((window >> 4) & 255u) - one;
+
+        if (UNLIKELY(more > 32u - L4_NAME_SHIFT))
+            return false;
+        mask = flexpage_mask(L4_NAME_SHIFT + more);
+        *to = (window & ~mask) | (*to & mask);
+        *rights &= window;
+    }
+    return space == L4_SPACE_CAP || (fpage < L4_USER_TOP && *to < L4_USER_TOP);
+}
+
+/* A node from where one is expected, as kmem_alloc_node() would find it; NULL says nothing. */
+ALWAYS_INLINE struct node *node_at_hand(const struct task *task, uint32_t fpage)
+{
+    unsigned order = ((fpage >> 4) & 255u) - (L4_SPACE_CAP << 6 | L4_NAME_SHIFT), names;
+    struct node **slot, **end;
+
+    if (UNLIKELY(order > SUPER_SHIFT - L4_NAME_SHIFT))
+        return NULL;
+    slot = task->cap_dir[fpage >> SUPER_SHIFT];
+    if (UNLIKELY(!slot))
+        return NULL;
+    names = 1u << order;
+    slot += (fpage >> L4_NAME_SHIFT) & 1023u & ~(names - 1u);
+    for (end = slot + names; slot != end; slot++) {
+        const struct node *n = *slot;
+        struct kpage *kp;
+
+        if (!n || !(n->name & L4_W))
+            continue;
+        kp = (struct kpage *)(void *)node_kobj(n);
+        if (kp->obj.type != L4_TYPE_KPAGE || kobj_is_dying(&kp->obj) || kp->hint >= kp->frames)
+            continue;
+        return kpage_take_unit(kp, UNIT_NODE);
+    }
+    return NULL;
+}
+
+NO_FRAME_POINTER MAP_PAGE_ABI bool map_page(const struct thread *sender, const struct thread *receiver,
+                                            uint32_t fpage, uint32_t to, uint32_t nodes, uint32_t *result)
+{
+    struct task *task = receiver->task;
+    struct node *source, **slot, *n;
+    uint32_t rights, entry;
+
+    if (!place_one(receiver, L4_SPACE_MEM, fpage, &to, &rights))
         return false;
-    job->source = fpage & 0xfffff000u;
-    job->destination = window.base | (hot & window.mask);
-    job->names = 1;
-    job->space = (uint8_t)space;
-    job->order = L4_NAME_SHIFT;
-    job->rights = fpage & window.rights;
-    return space == L4_SPACE_CAP || max_u32(job->source, job->destination) < L4_USER_TOP;
+    source = page_lookup(sender->task, fpage);
+    entry = task->pd_shadow[dir_index(to)];
+    if (UNLIKELY(!source) || UNLIKELY(!entry) || UNLIKELY(entry & 1u) || UNLIKELY(source->depth == NODE_DEPTH_MAX))
+        return false;
+    slot = &shadow_table(entry)[table_index(to)];
+    rights &= source->name;
+    if (UNLIKELY(*slot != NULL) || UNLIKELY(!rights))
+        return false;
+    n = node_at_hand(sender->task, nodes);
+    if (UNLIKELY(!n))
+        return false;
+    n->task = task;
+    n->obj = source->obj + (fpage & 0xfffff000u) - node_base(source);
+    n->name = L4_FPAGE(to, L4_SPACE_MEM, L4_NAME_SHIFT, rights);
+    n->badge_len = 0;
+    n->badge = 0;
+    n->flags = source->flags & NODE_DEVICE;
+    mapdb_insert(source, n);
+    page_enter(n, slot, &table_of(task->pd[dir_index(to)])[table_index(to)]);
+    TRACE(MAP, n->obj, task->obj.id, n->name);
+    result[0] = n->name;
+    result[1] = 1u << L4_NAME_SHIFT | L4_ITEM_MAP;
+    return true;
 }
 
 static enum step item_map(struct thread *sender, struct thread *receiver, uint32_t a, uint32_t b)
 {
     struct map_state *m = &sender->map;
     enum l4_detail detail = L4_D_NONE;
-    struct map_job job;
+    struct map_job job = { .source = a & 0xfffff000u, .destination = b, .names = 1, .order = L4_NAME_SHIFT };
+    uint32_t rights;
 
-    if (!place_one(&job, receiver, a, b & ~0xfffu))
+    if (place_one(receiver, L4_SPACE_CAP, a, &job.destination, &rights)) {
+        job.space = L4_SPACE_CAP;
+        job.rights = (uint8_t)rights;
+    } else {
         detail = place_any(&job, receiver, a, b & ~0xfffu);
+    }
     if (UNLIKELY(detail != L4_D_NONE || !a)) { /* the nil flexpage is no mistake */
         item_fail(m, detail);
         item_result(receiver, 0, L4_ITEM_MAP);
@@ -630,11 +756,9 @@ static void item_badge(struct map_state *m, uint32_t a, uint32_t b)
     m->badge = bits ? a & flexpage_mask(bits) : 0;
 }
 
-static enum step item_perform(struct thread *sender, struct thread *receiver)
+static enum step item_perform(struct thread *sender, struct thread *receiver, uint32_t a, uint32_t b)
 {
     struct map_state *m = &sender->map;
-    unsigned at = sender->ipc->sc + 2u * m->item;
-    uint32_t a = *thread_msg(sender, at), b = *thread_msg(sender, at + 1u);
     unsigned kind = b & 15u;
 
     switch (kind) {
@@ -663,9 +787,20 @@ static enum step item_perform(struct thread *sender, struct thread *receiver)
 enum step map_items(struct thread *sender)
 {
     struct map_state *m = &sender->map;
+    struct thread *receiver = sender->ipc->partner;
 
     while (m->item < m->count) {
-        if (item_perform(sender, sender->ipc->partner) == STEP_PREEMPTED)
+        unsigned at = 2u + sender->ipc->sc + 2u * m->item; /* kernel-made messages have no items to send */
+        uint32_t a = *thread_word(sender, at), b = *thread_word(sender, at + 1u), result[2];
+
+        /* Never left half-way, so it is none that goes on. */
+        if ((b & 15u) == L4_ITEM_MAP && receiver->ipc->ot < receiver->ipc->rt && receiver->task &&
+            map_page(sender, receiver, a, b, m->nodes, result)) {
+            item_result(receiver, result[0], result[1]);
+            m->item++;
+            continue;
+        }
+        if (item_perform(sender, receiver, a, b) == STEP_PREEMPTED)
             return STEP_PREEMPTED;
         map_reset(m);
         m->item++;

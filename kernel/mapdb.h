@@ -7,6 +7,7 @@
 #ifndef KERNEL_MAPDB_H
 #define KERNEL_MAPDB_H
 
+#include "kernel/kpage.h"
 #include "kernel/object.h"
 #include "kernel/step.h"
 
@@ -17,14 +18,49 @@ void mapdb_root(struct node *n, uint32_t obj);
  * Insert `child` directly behind `parent`, one deeper.  O(1).  The caller has filled obj, name, task,
  * flags, badge and has checked parent->depth < NODE_DEPTH_MAX.  Does not touch name tables.
  */
-void mapdb_insert(struct node *parent, struct node *child);
+ALWAYS_INLINE void mapdb_insert(struct node *parent, struct node *child)
+{
+    struct node *next = parent->next;
+
+    ASSERT(parent->depth < NODE_DEPTH_MAX);
+    child->depth = (uint16_t)(parent->depth + 1u);
+    child->parent = parent;
+    child->prev = parent;
+    child->next = next;
+    parent->next = child;
+    next->prev = child;
+}
+
+/* A node vanishes (mapdb_unlink, or with its object): revocations that point at it move on. */
+void revoke_forget(struct node *n);
 
 /* Take a leaf out of its tree (not a ROOT); active revocations that point at it move on.  O(1 + active). */
-void mapdb_unlink(struct node *leaf);
+ALWAYS_INLINE void mapdb_unlink(struct node *leaf)
+{
+    struct node *next = leaf->next, *prev = leaf->prev;
+
+    ASSERT(!(leaf->flags & NODE_ROOT) && next->depth <= leaf->depth);
+    if (UNLIKELY(leaf->flags & NODE_CURSOR))
+        revoke_forget(leaf);
+    prev->next = next;
+    next->prev = prev;
+    leaf->next = NULL; /* a later use of the dead node must not go unnoticed */
+}
 
 /* Take a leaf out of its name (if it has one) and its tree, and free it.  Reference bits go up. */
 void mapdb_drop(struct node *leaf);
-void mapdb_drop_nameless(struct node *leaf); /* the same for one that has left its name already */
+/* The same for one that has left its name already. */
+ALWAYS_INLINE void mapdb_drop_nameless(struct node *leaf)
+{
+    uint8_t flags = leaf->flags;
+
+    /* A connector holds the reference bits of what was below it: they go on upward. [G27] */
+    if (UNLIKELY(flags & NODE_REFS))
+        leaf->parent->flags |= flags & NODE_REFS;
+    mapdb_unlink(leaf);
+    if (LIKELY(!(flags & NODE_STATIC)))
+        kmem_free_node(leaf);
+}
 /* Trace record: n loses its name.  Objects are recorded by id, memory and ports by address. */
 #define MAPDB_TRACE_UNMAP(n)                                                          \
     TRACE(UNMAP, node_space(n) == L4_SPACE_CAP ? node_kobj(n)->id : (n)->obj,         \
@@ -82,20 +118,23 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
  * as does a CONVERTER that lost L4_T.  The caller then runs reap_run().
  */
 enum step revoke_step(struct revoke *rv);
+/* Both for plain unmap, how 0: mostly over at once.  rv->refs is valid after STEP_DONE. */
+enum step revoke_below(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last, uint32_t mask);
 void revoke_cancel(struct revoke *rv); /* drop it half-way; safe at any step [M 2.1.1 restartability] */
-/* A node vanishes (mapdb_unlink, or with its object): revocations that point at it move on. */
-void revoke_forget(struct node *n);
 
 /*
  * The one walk over a subtree that revocation, convert and the dry run share: the node behind n in
- * the subtree of root, or NULL.  mapdb_selected: does the range of `child`, a direct child of root or
+ * the subtree of root, or NULL.  node_overlaps: does the range of `child`, a direct child of root or
  * root itself, overlap?
  */
 ALWAYS_INLINE struct node *mapdb_next(const struct node *root, const struct node *n)
 {
     return n->next->depth > root->depth ? n->next : NULL;
 }
-bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last);
+ALWAYS_INLINE bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last)
+{
+    return n->obj <= last && (n->obj >= lo || node_last(n) >= lo);
+}
 
 /*
  * Active revocations, for check and kdb.  If a revocation was ever cancelled, a child may have more

@@ -35,6 +35,7 @@ enum node_flag {
     NODE_REF_R = 64,     /* sticky reference bits, collected from vanished entries [G27] */
     NODE_REF_W = 128,
 };
+#define NODE_REFS ((unsigned)NODE_REF_R | NODE_REF_W)
 
 /*
  * Invariants (MDB, CAP groups of `check`):
@@ -103,6 +104,12 @@ struct kobj {
 
 ALWAYS_INLINE struct kobj *node_kobj(const struct node *n) { return (struct kobj *)(uintptr_t)n->obj; }
 ALWAYS_INLINE bool kobj_is_dying(const struct kobj *o) { return (o->flags & KOBJ_DYING) != 0; }
+/* Has it this type and no flag?  They are neighbours: one compare. */
+ALWAYS_INLINE bool kobj_is_live(const struct kobj *o, enum l4_type type)
+{
+    STATIC_ASSERT(offsetof(struct kobj, flags) == offsetof(struct kobj, type) + 1);
+    return *(const uint16_t *)(const void *)&o->type == (uint16_t)type;
+}
 
 /* Fill in the head: root node (no task yet, rights 0, a tree of itself), type, a fresh id. */
 void kobj_init(struct kobj *o, enum l4_type type);

@@ -20,6 +20,7 @@
  */
 #include "kernel/kpage.h"
 #include "kernel/mapdb.h"
+#include "kernel/page.h"
 #include "kernel/reap.h"
 #include "kernel/task.h"
 #include "kernel/trace.h"
@@ -27,7 +28,8 @@
 struct revoke *revoke_active;
 bool revoke_was_cancelled;
 
-#define REVOKE_WORK 16u /* between preemption points: a node counts 1, and 2 if it is unlinked [G42] */
+/* Between preemption points: a node counts 1, and 2 if it is unlinked; one with a view ends the stretch.  [G42] */
+#define REVOKE_WORK 32u
 
 /* The node is no longer pointed at by one revocation; by another perhaps. */
 static void cursor_unmark(struct node *n)
@@ -135,7 +137,7 @@ static void revoke_refs(struct revoke *rv, struct node *n, uint32_t refs)
 }
 
 /* Pass 1 at one selected node that loses all it has: out of its name.  It may be a connector already. */
-static void revoke_empty(struct revoke *rv, struct node *n)
+ALWAYS_INLINE void revoke_empty(struct revoke *rv, struct node *n)
 {
     if (LIKELY(n->task)) {
         MAPDB_TRACE_UNMAP(n);
@@ -200,7 +202,7 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
          * question about a part of the page reports them and leaves them. */
         rv->refs |= (uint8_t)node_flag_refs(root->flags);
         if (rv->whole)
-            root->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
+            root->flags &= (uint8_t)~NODE_REFS;
     }
 }
 
@@ -235,7 +237,7 @@ ALWAYS_INLINE bool revoke_node(struct revoke *rv, struct node *c)
         return false;
     }
     revoke_check_conversions(c, rights);
-    if (rights) {
+    if (UNLIKELY(rights)) {
         revoke_weaken(rv, c, rights);
         return false;
     }
@@ -248,20 +250,95 @@ ALWAYS_INLINE bool revoke_node(struct revoke *rv, struct node *c)
     return true;
 }
 
+/* Which pages lose all there is. */
+struct page_range {
+    uint32_t unlike;  /* bits of node.name that tell another kind of node, or a right that is kept */
+    uint32_t lo, span;
+    unsigned deepest; /* further down it is not the range that counts, but what stands above */
+    bool keep;        /* REVOKE_KEEP */
+};
+
+ALWAYS_INLINE struct page_range page_range(uint32_t lo, uint32_t last, uint32_t mask, unsigned deepest, bool keep)
+{
+    return (struct page_range){ 0xff0u | (L4_RIGHTS_ALL & ~mask), lo, last - lo, deepest, keep };
+}
+
+/*
+ * What revoke_node() does with such pages, if they have no children and no flags, in one line: from c on to the
+ * first node that is not like that.  depth: of the root.
+ */
+ALWAYS_INLINE struct node *take_pages(const struct page_range *range, struct node *c, unsigned depth, int *work,
+                                      uint32_t *taken)
+{
+    int left = *work;
+    uint32_t sum = 0;
+
+    for (; c->depth > depth && left > 0; left -= 2) {
+        struct node *next = c->next;
+        uint32_t refs;
+
+        if ((c->name & range->unlike) != L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0) || next->depth > c->depth ||
+            (c->flags & ~(unsigned)NODE_DEVICE) || c->obj - range->lo > range->span || c->depth > range->deepest ||
+            !c->task)
+            break;
+        TRACE(UNMAP, c->obj, c->task->obj.id, c->name);
+        refs = page_take(c);
+        if (UNLIKELY(refs)) {
+            if (UNLIKELY(range->keep))
+                c->parent->flags |= (uint8_t)refs;
+            sum |= refs;
+        }
+        mapdb_unlink(c);
+        kmem_free_node(c);
+        c = next;
+    }
+    *work = left;
+    *taken = range->keep ? 0 : node_flag_refs(sum);
+    return c;
+}
+
+static struct node *revoke_pages(struct revoke *rv, struct node *c, unsigned depth, int *left)
+{
+    struct page_range range = page_range(rv->lo, rv->last, rv->mask, rv->whole ? NODE_DEPTH_MAX : depth + 1u,
+                                         (rv->how & REVOKE_KEEP) != 0);
+    uint32_t refs;
+
+    c = take_pages(&range, c, depth, left, &refs);
+    rv->refs |= (uint8_t)refs;
+    return c;
+}
+
 /* One stretch of pass 1 from c; the first node that was not visited. */
 ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, unsigned depth,
                                         unsigned *work)
 {
-    while (c->depth > depth && *work) {
+    bool whole = rv->whole, selected = rv->selected;
+    int left = (int)*work;
+
+    while (c->depth > depth && left > 0) {
         struct node *next = c->next;
 
-        *work -= 1;
-        if (UNLIKELY(!rv->whole) && c->depth == depth + 1u)
-            rv->selected = c->obj <= rv->last && node_last(c) >= rv->lo;
-        if (rv->selected && revoke_node(rv, c) && *work)
-            *work -= 1;
+        if (node_is_page(c) && next->depth <= c->depth && !(rv->how & REVOKE_SUSPEND)) {
+            struct node *behind = revoke_pages(rv, c, depth, &left);
+
+            if (behind != c) {
+                c = behind;
+                continue;
+            }
+        }
+        left--;
+        if (UNLIKELY(!whole) && c->depth == depth + 1u)
+            selected = node_overlaps(c, rv->lo, rv->last);
+        if (selected) {
+            if (UNLIKELY(c->flags & NODE_VIEW))
+                left = 0; /* up to 1024 entries are looked at */
+            if (revoke_node(rv, c))
+                left--;
+        }
         c = next;
     }
+    rv->selected = selected;
+    *work = left > 0 ? (unsigned)left : 0;
     return c;
 }
 
@@ -366,6 +443,32 @@ enum step revoke_step(struct revoke *rv)
                           : rv->pass == 1 ? PREEMPT_REVOKE : PREEMPT_DELETE))
             return STEP_PREEMPTED;
     }
+}
+
+NO_FRAME_POINTER enum step revoke_below(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last,
+                                        uint32_t mask)
+{
+    struct page_range range = page_range(lo, last, mask, root->depth + 1u, false);
+    uint32_t refs = 0;
+    int left = (int)REVOKE_WORK;
+    enum step step;
+
+    ASSERT(!rv->active);
+    if (LIKELY(mask)) {
+        /* As far as pages without children go, no state is needed. */
+        struct node *c = take_pages(&range, root->next, root->depth, &left, &refs);
+
+        if (LIKELY(c->depth <= root->depth) && LIKELY(node_rights(root)) && LIKELY(!(root->flags & NODE_REFS))) {
+            rv->refs = (uint8_t)refs;
+            rv->spent = (uint8_t)(REVOKE_WORK - (unsigned)left);
+            return STEP_DONE;
+        }
+    }
+    revoke_start(rv, root, lo, last, mask, 0);
+    rv->refs |= (uint8_t)refs;
+    step = revoke_step(rv);
+    rv->spent = (uint8_t)(rv->spent + (REVOKE_WORK - (unsigned)left));
+    return step;
 }
 
 void revoke_cancel(struct revoke *rv)

@@ -8,4 +8,4 @@ kernel-c += kernel/sys_schedule.c kernel/sys_switch.c
 kernel-c += kernel/sys.c kernel/fault.c kernel/irq.c kernel/cpu.c kernel/check.c kernel/trace.c kernel/ipc.c kernel/thread.c kernel/sys_exregs.c kernel/sys_tcr.c
 kernel-c += kernel/ipc.c kernel/thread.c kernel/sys_exregs.c kernel/sys_tcr.c kernel/check_thread.c
 host-omit += kernel/lib/string.c # the C library has them
-kernel-c += kernel/ipc_fast.c
+kernel-c += kernel/ipc_fast.c kernel/ipc_straight.c

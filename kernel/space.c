@@ -14,26 +14,12 @@
 
 #include "kernel/lib/string.h"
 #include "kernel/mapdb.h"
+#include "kernel/page.h"
 
-#define PTE_REFS (PTE_ACCESSED | PTE_DIRTY)
 #define DIR_ENTRIES 1024u
 #define USER_ENTRIES (L4_USER_TOP >> SUPER_SHIFT)
 
-ALWAYS_INLINE uint32_t dir_index(uint32_t name) { return name >> SUPER_SHIFT; }
-ALWAYS_INLINE uint32_t table_index(uint32_t name) { return (name >> PAGE_SHIFT) & 1023u; }
 ALWAYS_INLINE bool node_is_super(const struct node *n) { return node_size(n) == SUPER_SHIFT; }
-
-/* The page table (or view) that a directory entry points to. */
-ALWAYS_INLINE uint32_t *table_of(uint32_t pde) { return phys_to_virt(pde & 0xfffff000u); }
-
-ALWAYS_INLINE struct node **shadow_table(uint32_t entry)
-{
-    return (struct node **)(uintptr_t)entry;
-}
-ALWAYS_INLINE struct node *shadow_super(uint32_t entry)
-{
-    return (struct node *)(uintptr_t)(entry & ~1u);
-}
 
 /* Where the hardware entry of a node without a view stands. */
 ALWAYS_INLINE uint32_t *node_entry(const struct node *n)
@@ -58,11 +44,7 @@ static void refs_to_parent(const struct node *n, uint32_t refs)
 
 struct node *mem_lookup(const struct task *task, uint32_t address)
 {
-    uint32_t entry = task->pd_shadow[dir_index(address)];
-
-    if (entry & 1u)
-        return shadow_super(entry);
-    return entry ? shadow_table(entry)[table_index(address)] : NULL;
+    return page_lookup(task, address);
 }
 
 struct node *io_lookup(const struct task *task, uint32_t port)
@@ -236,25 +218,15 @@ bool space_backed(const struct task *task, uint32_t name)
     }
 }
 
-ALWAYS_INLINE void page_enter(struct task *task, struct node *n)
-{
-    uint32_t base = node_base(n), dir = dir_index(base), index = table_index(base);
-    struct node **slot = &shadow_table(task->pd_shadow[dir])[index];
-
-    ASSERT(dir < USER_ENTRIES && task->pd_shadow[dir] && !(task->pd_shadow[dir] & 1u) && !*slot);
-    *slot = n;
-    if (LIKELY(!frame_is_converted(n->obj)))
-        table_of(task->pd[dir])[index] =
-            pte_make(n->obj, node_rights(n), (n->flags & NODE_DEVICE) != 0, false);
-}
-
 void space_enter(struct task *task, struct node *n)
 {
     uint32_t base = node_base(n), dir = dir_index(base);
 
     n->task = task;
-    if (LIKELY((n->name & 0xff0u) == L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0))) {
-        page_enter(task, n);
+    if (LIKELY(node_is_page(n))) {
+        ASSERT(dir < USER_ENTRIES && task->pd_shadow[dir] && !(task->pd_shadow[dir] & 1u));
+        page_enter(n, &shadow_table(task->pd_shadow[dir])[table_index(base)],
+                   &table_of(task->pd[dir])[table_index(base)]);
         return;
     }
     switch (node_space(n)) {
@@ -274,33 +246,12 @@ void space_enter(struct task *task, struct node *n)
     }
 }
 
-/* A 4 KB page: much the most frequent, so it goes straight. */
-ALWAYS_INLINE uint32_t page_take(struct node *n)
-{
-    struct task *task = n->task;
-    uint32_t base = node_base(n), dir = dir_index(base), index = table_index(base);
-    uint32_t *entry = &table_of(task->pd[dir])[index], old = *entry;
-    /* Both pairs of bits side by side: NODE_REF_* are PTE_* one place further up. */
-    uint32_t refs = (old & PTE_REFS) << 1 | (n->flags & (NODE_REF_R | NODE_REF_W));
-
-    ASSERT(shadow_table(task->pd_shadow[dir])[index] == n);
-    shadow_table(task->pd_shadow[dir])[index] = NULL;
-    *entry = 0;
-    n->task = NULL;
-    n->name &= ~15u;
-    n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
-    if (old)
-        arch_tlb_flush_page(task, base);
-    return refs ? node_flag_refs(refs) : 0;
-}
-STATIC_ASSERT(PTE_ACCESSED << 1 == NODE_REF_R && PTE_DIRTY << 1 == NODE_REF_W);
-
 static uint32_t super_take(struct node *n)
 {
     struct task *task = n->task;
     uint32_t base = node_base(n), refs = node_flag_refs(n->flags);
 
-    n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
+    n->flags &= (uint8_t)~NODE_REFS;
     if (n->flags & NODE_VIEW)
         refs |= pte_refs(view_drop(task, n));
     else
@@ -315,8 +266,8 @@ uint32_t space_take(struct node *n)
     struct task *task = n->task;
     uint32_t base = node_base(n), refs = 0;
 
-    if (LIKELY((n->name & 0xff0u) == L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0)))
-        return page_take(n);
+    if (LIKELY(node_is_page(n)))
+        return node_flag_refs(page_take(n));
     switch (node_space(n)) {
     case L4_SPACE_CAP:
         ASSERT(task->cap_dir[dir_index(base)][table_index(base)] == n);
@@ -408,7 +359,7 @@ uint32_t space_refs(struct node *n, bool reset)
     if (node_space(n) != L4_SPACE_MEM)
         return 0;
     if (reset)
-        n->flags &= (uint8_t)~(NODE_REF_R | NODE_REF_W);
+        n->flags &= (uint8_t)~NODE_REFS;
     if (!n->task)
         return refs;
     if (UNLIKELY(n->flags & NODE_VIEW)) {

@@ -69,14 +69,6 @@ void sys_dispatch(struct thread *t)
     }
 }
 
-void sys_finish(struct thread *t, uint32_t w0)
-{
-    t->frame.w[0] = w0;
-    t->cont = NULL;
-    t->msg_in = false;
-    t->syscall = false;
-}
-
 /* Are `count` words from `address` user memory?  [M 3.1.1] */
 static bool words_in_user_memory(uint32_t address, unsigned count)
 {

@@ -13,7 +13,13 @@ void sys_entry(struct thread *t);
 void sys_dispatch(struct thread *t);
 
 /* The call is over with this W0; clears cont, msg_in.  Other output words are already in place. */
-void sys_finish(struct thread *t, uint32_t w0);
+ALWAYS_INLINE void sys_finish(struct thread *t, uint32_t w0)
+{
+    t->frame.w[0] = w0;
+    t->cont = NULL;
+    t->msg_in = false;
+    t->syscall = false;
+}
 /* The same with an error that any call may meet: counts that the call returns unchanged stay in W0. */
 void sys_refuse(struct thread *t, uint32_t error);
 /*

@@ -139,6 +139,10 @@ struct thread {
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct thread) <= L4_SIZE_THREAD);
 
+/* The part of thread.unusual that is `nested`. */
+#define UNUSUAL_NESTED 0x100u
+STATIC_ASSERT(offsetof(struct thread, nested) == offsetof(struct thread, unusual) + 1);
+
 /* Parameter word n of the thread's call: registers first, then msg. */
 ALWAYS_INLINE uint32_t *thread_word(struct thread *t, unsigned n)
 {

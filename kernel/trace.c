@@ -32,7 +32,7 @@ const char *const trace_event_names[] = {
 #undef X
 };
 
-static struct trace_record ring[TRACE_RECORDS];
+static struct trace_record ring[TRACE_RECORDS], *place = ring; /* place: ring[total % TRACE_RECORDS] */
 static uint32_t total;
 
 /* Is it about this name?  A mapping covers 2^size addresses or names from its base on. */
@@ -72,19 +72,20 @@ static void stop_at(const struct trace_record *r)
         }
 }
 
-void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c)
+TRACE_ABI void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c)
 {
-    struct trace_record *r = &ring[total & (TRACE_RECORDS - 1u)];
+    struct trace_record *r = place;
     const struct thread *t = this_cpu()->current;
 
-    r->when = clock_now();
     r->event = event;
-    r->thread = t ? t->obj.id : 0;
     r->a = a;
     r->b = b;
     r->c = c;
+    r->thread = t ? t->obj.id : 0;
     r->sequence = total++;
-    if (UNLIKELY(trace_stop_mask & (1u << event)))
+    place = r == &ring[TRACE_RECORDS - 1u] ? ring : r + 1;
+    r->when = clock_now();
+    if (UNLIKELY(trace_stop_mask) && trace_stop_mask & (1u << event))
         stop_at(r);
 }
 

@@ -36,7 +36,8 @@ enum trace_event {
 struct trace_record { uint64_t when; uint32_t event, thread, a, b, c, sequence; };
 
 extern uint32_t trace_mask;  /* bit per event; default: all but IPC_*, SWITCH */
-void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c);
+#define TRACE_ABI __attribute__((regparm(3))) /* called once for each page that is mapped or unmapped */
+TRACE_ABI void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c);
 /* Record number n (counted since boot), if still there. */
 bool trace_get(uint32_t n, struct trace_record *out);
 uint32_t trace_total(void);

@@ -12,21 +12,23 @@
  *    CHECK ... -> LOAD -> NAMES -> STORE -> LOAD ... -> (index == count) reap -> over
  */
 #include "kernel/flexpage.h"
+#include "kernel/page.h"
 #include "kernel/reap.h"
 #include "kernel/sys.h"
 
 enum unmap_stage { UNMAP_CHECK, UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 
 /*
- * Between preemption points: a name looked at counts 1, one that holds something 4, and as much each node
- * visited below it; a word of the list 4.  [G42]
+ * Between preemption points: a name looked at counts 1, one that holds something 4, and each node below it 2, or 4
+ * if it vanishes; a word of the list 4.  [G42]
  */
 #define UNMAP_WORK   64u
 #define UNMAP_TARGET 3u     /* beside the look */
-#define UNMAP_NODE   4u
+#define UNMAP_NODE   2u
 #define UNMAP_WORD   4u
 #define UNMAP_IO     4u     /* a look goes along the list of ranges */
 #define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
+#define ONE_TO_UNMAP 0x10u   /* of these: UC 1, FC 0 */
 #define COUNT_MAX  255u
 #define REGISTER_PAGES 4u    /* flexpages in W1..W4 */
 #define TABLE_NAMES 1024u
@@ -170,8 +172,14 @@ static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool f
             continue;
         if (!flush && !memory && !node_has_children(target.node))
             continue;
-        revoke_start(&t->revoke, target.node, target.lo, target.last, mask,
-                     flush ? REVOKE_SELF : 0);
+        if (LIKELY(!flush)) {
+            if (revoke_below(&t->revoke, target.node, target.lo, target.last, mask) == STEP_PREEMPTED)
+                return STEP_PREEMPTED;
+            s->refs |= t->revoke.refs;
+            spend(work, UNMAP_TARGET + UNMAP_NODE * t->revoke.spent);
+        } else {
+            revoke_start(&t->revoke, target.node, target.lo, target.last, mask, REVOKE_SELF);
+        }
     }
 }
 
@@ -240,6 +248,14 @@ static bool unmap_check(struct thread *t, unsigned count, unsigned *work)
     return true;
 }
 
+ALWAYS_INLINE void unmap_end(struct thread *t)
+{
+    if (UNLIKELY(reap_pending()))
+        unmap_reap(t);
+    else
+        unmap_finish(t, 0);
+}
+
 static void unmap_continue(struct thread *t)
 {
     struct name_state *s = &t->names;
@@ -277,16 +293,44 @@ static void unmap_continue(struct thread *t)
         if (!store_word(t, s->index, refs_word(s->refs), unmap_continue))
             return;
     }
-    if (UNLIKELY(reap_pending()))
-        unmap_reap(t);
-    else
-        unmap_finish(t, 0);
+    unmap_end(t);
 }
 
-void sys_unmap(struct thread *t)
+/* The only flexpage of the call lies in one page of the caller's memory: most calls.  False: nothing is done. */
+NO_FRAME_POINTER static bool unmap_one(struct thread *t)
+{
+    uint32_t word = t->frame.w[1], base, mask, part;
+    unsigned order = ((word >> 4) & 255u) - L4_NAME_SHIFT; /* with the space, which is 0 */
+    struct node *node;
+
+    if (UNLIKELY(order > SUPER_SHIFT - L4_NAME_SHIFT))
+        return false;
+    mask = flexpage_mask(order + L4_NAME_SHIFT);
+    base = word & ~mask;
+    node = LIKELY(base < L4_USER_TOP) ? page_lookup(t->task, base) : NULL;
+    if (UNLIKELY(!node) || UNLIKELY(order && node_size(node) != SUPER_SHIFT))
+        return false;
+    part = node->obj + (base - node_base(node));
+    if (UNLIKELY(revoke_below(&t->revoke, node, part, part + mask, word & L4_RIGHTS_ALL) == STEP_PREEMPTED)) {
+        t->names.index = 0;
+        t->names.stage = UNMAP_NAMES;
+        t->names.fpage = word;
+        t->names.offset = (mask >> L4_NAME_SHIFT) + 1u;
+        t->names.refs = 0;
+        t->cont = unmap_continue;
+        return true;
+    }
+    t->frame.w[1] = refs_word(t->revoke.refs);
+    unmap_end(t);
+    return true;
+}
+
+NO_FRAME_POINTER void sys_unmap(struct thread *t)
 {
     unsigned count = unmap_count(t) + flush_count(t);
 
+    if ((t->frame.w[0] & COUNTS_MASK) == ONE_TO_UNMAP && unmap_one(t))
+        return;
     if (count > COUNT_MAX) {
         unmap_finish(t, L4_ERR(L4_PARAM, L4_D_BAD_COUNT, 0));
         return;

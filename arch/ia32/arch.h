@@ -121,7 +121,8 @@ void tables_enable_sysenter(void);
 void fpu_init(void);
 /* CR0.TS on: the next FPU instruction of user code traps. */
 void fpu_trap(void);
-void fpu_prepare(const struct thread *t);
+void fpu_prepare(const struct thread *t); /* no-op unless: is t the owner == fpu_trapping */
+extern bool fpu_trapping; /* CR0.TS as we set it last; a task switch sets it too */
 /* #NM of t in user mode: false if there is no FPU. */
 bool fpu_take(struct thread *t);
 

@@ -17,7 +17,7 @@ static void fill(void *start, unsigned bytes, uint32_t pattern)
         *at++ = pattern;
 }
 
-/* The allocator clears what it hands out, so nobody reads what is free. */
+/* The allocator clears what it hands out, and a node is written as a whole: nobody reads what is free. */
 static void fill_free_memory(uint32_t pattern)
 {
     for (uint32_t i = 0; i < frame_count; i++) {

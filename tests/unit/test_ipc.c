@@ -13,6 +13,7 @@
 #include "kernel/boot.h"
 #include "kernel/check.h"
 #include "kernel/cpu.h"
+#include "kernel/fault.h"
 #include "kernel/ipc.h"
 #include "kernel/irq.h"
 #include "kernel/lib/linkset.h"
@@ -428,6 +429,73 @@ TEST(fault_message)
     EXPECT(ipc_of(root, L4_CAP(g), 1, L4_CAP(f), 63, 0) == t);
     EXPECT_EQ(t->frame.w[0], L4_ERR(L4_CAP, L4_D_EMPTY, 0));
     EXPECT(!t->nested && !t->cont && !t->outer);
+}
+
+#define LAZY 0x90000000u /* user memory that a pager fills */
+
+/* t touches memory that is not there.  The pager waits: it runs at once, with the whole message. */
+static void touch(struct thread *t, uint32_t address, uint32_t error)
+{
+    fault_memory(t, address, L4_W, NULL);
+    EXPECT(this_cpu()->current == root && !root->cont); /* nobody else was asked, nothing is left to do */
+    expect_sound();
+    running = host_run();
+    EXPECT(running == root);
+    EXPECT(t->nested && t->state == THREAD_RECV && t->ipc == &t->kipc);
+    EXPECT_EQ(root->frame.w[0], error | 4u << 4);
+    EXPECT_EQ(root->frame.w[1], 0x77);
+    EXPECT_EQ(root->frame.w[2], L4_FAULT_M0(L4_OP_WRITE, 15, L4_D_EMPTY, L4_TYPE_MEMORY, L4_R | L4_W));
+    EXPECT_EQ(root->frame.w[3], address);
+    EXPECT_EQ(root->frame.w[4], USER_IP + 8);
+    EXPECT_EQ(*user_word(root, 5), L4_FPAGE(address, L4_SPACE_MEM, 12, L4_R | L4_W));
+}
+
+/* The pager answers with one item, and waits for the next fault. */
+static void answer(struct thread *t, uint32_t g, uint32_t f, uint32_t source, uint32_t name, uint32_t rights)
+{
+    root->frame.w[0] = L4_IPC_W0(g, 1, 1);
+    root->frame.w[1] = L4_IPC_W1(f, 0, 63, L4_TS_NEVER);
+    root->frame.w[2] = L4_REPLY_RETRY;
+    root->frame.w[3] = L4_FPAGE(source, L4_SPACE_MEM, 12, rights);
+    root->frame.w[4] = name | L4_ITEM_MAP;
+    running = host_syscall(root);
+    expect_sound();
+    EXPECT(running == t && !t->nested && !t->cont && !t->outer && t->ipc == &t->uipc);
+    EXPECT(root->state == THREAD_RECV);
+    EXPECT_EQ(t->kipc.oc, 1);
+    EXPECT_EQ(t->kipc.ot, 1);
+}
+
+/* Both straight lines of ipc_straight.c, and the general way with the first item, which needs a table. */
+TEST(page_faults)
+{
+    const uint32_t f = L4_CAP(ENDPOINT_CAP(0)), g = L4_CAP(ENDPOINT_CAP(1));
+    struct thread *t;
+
+    set_up(2);
+    t = threads[1];
+    EXPECT_EQ(L4_ERR_BASE(tcr_write(THREAD_CAP(1), L4_TCR_FAULT_SND, f)), 0);
+    EXPECT_EQ(L4_ERR_BASE(tcr_write(THREAD_CAP(1), L4_TCR_FAULT_RCV, g)), 0);
+    EXPECT_EQ(L4_ERR_BASE(tcr_write(THREAD_CAP(1), L4_TCR_SENDER, 0x77)), 0);
+    EXPECT_EQ(L4_ERR_BASE(tcr_write(THREAD_CAP(1), L4_TCR_RCVRES, L4_FPAGE(L4_CAP(L4_S0_KPAGE), 1, 13, 15))), 0);
+    EXPECT(ipc_of(root, L4_CAP_INVALID, 0, f, 63, 0) == t);
+    t->frame.eip = USER_IP + 8;
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t page = LAZY + i * PAGE_SIZE, rights = i == 2 ? L4_R : L4_R | L4_W;
+
+        touch(t, page + 0x123, 0);
+        answer(t, g, f, BUFFERS, page, rights);
+        EXPECT_EQ(t->kmsg[1], L4_FPAGE(page, L4_SPACE_MEM, 12, rights));
+        EXPECT_EQ(t->kmsg[2], 1u << L4_NAME_SHIFT | L4_ITEM_MAP);
+        EXPECT(host_access(t->task, page + 0x123, L4_R) == host_access(t->task, BUFFERS + 0x123, L4_R));
+        EXPECT(!host_access(t->task, page + 0x123, L4_W) == (i == 2));
+    }
+    /* Nothing is there to map: the answer arrives all the same, and the pager hears of it with the next fault. */
+    touch(t, LAZY + 3 * PAGE_SIZE, 0);
+    answer(t, g, f, LAZY + 8 * PAGE_SIZE, LAZY + 3 * PAGE_SIZE, L4_R | L4_W);
+    EXPECT_EQ(t->kmsg[1], 0);
+    EXPECT_EQ(t->kmsg[2], L4_ITEM_MAP);
+    touch(t, LAZY + 3 * PAGE_SIZE, L4_ERR(L4_MAP, L4_D_EMPTY, 0));
 }
 
 /* ---- the soak ---- */

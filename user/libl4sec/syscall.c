@@ -69,7 +69,10 @@ uint32_t l4_call5(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w
     words.w[2] = w2;
     words.w[3] = w3;
     words.w[4] = w4;
-    l4_call(&words);
+    if (l4_has_sysenter)
+        words.w[0] = l4_call_registers(w0, &words.w[1], &words.w[2]);
+    else
+        l4_call_int(&words);
     for (i = 0; out && i < 5; i++)
         out[i] = words.w[i];
     return words.w[0];
@@ -196,6 +199,10 @@ uint32_t l4_unmap_refs(uint32_t fpage, uint32_t *refs)
 
 uint32_t l4_unmap(uint32_t fpage)
 {
+    uint32_t m[3] = { 0, 0, 0 };
+
+    if (l4_has_sysenter)
+        return l4_call_registers(1u << 4 | L4_SYS_UNMAP, &fpage, m);
     return l4_call5(1u << 4 | L4_SYS_UNMAP, fpage, 0, 0, 0, NULL);
 }
 

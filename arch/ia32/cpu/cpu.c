@@ -63,7 +63,7 @@ bool io_load(struct task *task)
     return true;
 }
 
-void arch_prepare(struct thread *t)
+NO_FRAME_POINTER void arch_prepare(struct thread *t)
 {
     struct task *task = t->task;
 
@@ -71,5 +71,6 @@ void arch_prepare(struct thread *t)
     if (this_cpu()->loaded != task)
         arch_load_space(task);
     cpu_tss.tss.iomap = UNLIKELY(io_is_loaded(task)) ? TSS_IOMAP : TSS_IOMAP_NONE;
-    fpu_prepare(t);
+    if (UNLIKELY((this_cpu()->fpu_owner == t) == fpu_trapping))
+        fpu_prepare(t);
 }

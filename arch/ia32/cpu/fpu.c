@@ -14,7 +14,7 @@
 #define MXCSR_DEFAULT 0x1f80u
 
 static bool present, fxsr;
-static bool trapping; /* CR0.TS as we set it last; a task switch sets it too */
+bool fpu_trapping;
 
 void fpu_init(void)
 {
@@ -29,13 +29,13 @@ void fpu_trap(void)
     if (!present)
         return;
     write_cr0(read_cr0() | CR0_TS);
-    trapping = true;
+    fpu_trapping = true;
 }
 
 static void enable(void)
 {
     __asm__ volatile("clts");
-    trapping = false;
+    fpu_trapping = false;
 }
 
 static void save(struct thread *t)
@@ -74,7 +74,7 @@ void fpu_prepare(const struct thread *t)
 {
     bool owner = this_cpu()->fpu_owner == t;
 
-    if (LIKELY(owner != trapping) || !present)
+    if (LIKELY(owner != fpu_trapping) || !present)
         return;
     if (owner)
         enable();

@@ -133,6 +133,10 @@ void trap_user(struct thread *t)
 
     cpu_stretch_begin(STRETCH_VECTOR + vector);
     t->syscall = false;
+    if (LIKELY(vector == VECTOR_PAGE_FAULT)) {
+        user_page_fault(t);
+        return;
+    }
     if (vector >= VECTOR_IRQ0) {
         unsigned irq = vector - VECTOR_IRQ0;
         int line = serial_line(irq);
@@ -145,9 +149,6 @@ void trap_user(struct thread *t)
         return;
     }
     switch (vector) {
-    case VECTOR_PAGE_FAULT:
-        user_page_fault(t);
-        break;
     case VECTOR_GENERAL_PROTECTION:
         user_general_protection(t);
         break;

@@ -60,10 +60,10 @@ void l4_item_resources(struct l4_words *words, unsigned sc, unsigned i, uint32_t
 void l4_item_badge(struct l4_words *words, unsigned sc, unsigned i, uint32_t value, unsigned bits);
 
 /*
- * Messages of up to three words that stay in registers: nothing touches memory.  Only where
- * l4_has_sysenter; m[0..2] in and out.
+ * A call whose words stay in registers: nothing touches memory.  Only where l4_has_sysenter; *w1 and m[0..2],
+ * which are W2 to W4, in and out.
  */
-static inline uint32_t l4_ipc_fast(uint32_t w0, uint32_t w1, uint32_t m[3])
+static inline uint32_t l4_call_registers(uint32_t w0, uint32_t *w1, uint32_t m[3])
 {
     uint32_t m2 = m[2];
 
@@ -75,11 +75,16 @@ static inline uint32_t l4_ipc_fast(uint32_t w0, uint32_t w1, uint32_t m[3])
                      "1:\n\t"
                      "mov %%ebp, %%ecx\n\t"
                      "pop %%ebp"
-                     : "+a"(w0), "+b"(w1), "+S"(m[0]), "+D"(m[1]), "+c"(m2)
+                     : "+a"(w0), "+b"(*w1), "+S"(m[0]), "+D"(m[1]), "+c"(m2)
                      :
                      : "edx", "memory", "cc");
     m[2] = m2;
     return w0;
+}
+/* Messages of up to three words, items and their two words included. */
+static inline uint32_t l4_ipc_fast(uint32_t w0, uint32_t w1, uint32_t m[3])
+{
+    return l4_call_registers(w0, &w1, m);
 }
 
 /* ---- objects --------------------------------------------------------------------------------------- */
