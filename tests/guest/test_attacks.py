@@ -16,10 +16,10 @@ ATTACKS = {"E": 23, "F": 13, "M": 17, "K": 14, "I": 18, "T": 12, "S": 6, "Q": 5}
 
 #: Not answered by a case or a test, and why.
 LEFT_OUT = {
-    "E-21": "an NMI or machine check at a chosen instruction of an entry stub: QEMU can only send one at no chosen "
-            "place, and the stubs are task gates and one-instruction windows",
-    "E-22": "a breakpoint on the load of SS before sysenter needs debug registers, which user programs cannot set; "
-            "QEMU does not defer the exception",
+    "E-21": "an NMI or machine check at a chosen instruction of an entry stub: no program can send one, and both are task "
+            "gates or fatal, so what they interrupt does not matter to them",
+    "E-22": "a breakpoint on the load of SS before sysenter needs debug registers, which user programs cannot set and the "
+            "debugger only sets on request; QEMU does not defer the exception",
     "Q-05": "the delivery of an interrupt runs with interrupts off: there is no boundary inside it; those around it are "
             "points of the sweep",
 }

@@ -34,7 +34,10 @@ def test_sweep(machine, operation):
     assert all(int(inside) > 0 for _, _, _, inside in rows), rows
 
 
-def test_every_boundary_of_an_entry(machine):
-    """E-20: at each boundary the adversary writes the registers of the interrupted thread."""
-    (row,) = run(machine, "op=null act=set-registers stride=1 check=8")
+@pytest.mark.parametrize("entry, action", [("int", "set-registers"), ("sysenter", "set-registers"),
+                                           pytest.param("sysenter", "abort", marks=pytest.mark.slow),
+                                           pytest.param("sysenter", "halt-resume", marks=pytest.mark.slow)])
+def test_every_boundary_of_an_entry(machine, entry, action):
+    """E-20: at each boundary the adversary acts; with set-registers it writes the registers of the interrupted thread."""
+    (row,) = run(machine, f"op=null act={action} entry={entry} stride=1 check=8")
     assert int(row[3]) > 150
