@@ -69,7 +69,7 @@ warnings := $(warn) $(warn-$(cc-kind))
 kernel-flags := $(gen) $(free) $($(ARCH)) $(warnings) -Wframe-larger-than=1024 $(mode-$(MODE)) \
                 -I. -Iarch/$(ARCH)/include -Ikernel/abi -I$(O)
 user-flags   := $(gen) $(free) $($(ARCH)) $(warnings) -I. -Ikernel/abi -Iuser/libl4sec/include
-unit-flags   := $(gen) -m32 -O1 -D_DEFAULT_SOURCE $(warnings) -fsanitize=address,undefined -fno-sanitize-recover=all \
+unit-flags   := $(gen) -m32 -fno-pie -O1 -D_DEFAULT_SOURCE $(warnings) -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -I. -Iarch/host/include -Iarch/ia32/include -Ikernel/abi -Itests/unit
 nasm-flags   := -f elf32 -w+all -w+error -I$(O)/ -I./ $(if $(filter debug,$(MODE)),-g -F dwarf)
 link-flags   := -m elf_i386 --fatal-warnings -z noexecstack --build-id=none --orphan-handling=error \
@@ -179,7 +179,7 @@ $(units): $(O)/unit/%: $(O)/unit/obj/tests/unit/%.c.o $(patsubst %,$(O)/unit/obj
 	$(Q)$(CC) -m32 -fsanitize=address,undefined -no-pie $(filter %.o,$^) -o $@
 
 # Long model runs want speed: the same programs, optimised and without sanitizers, as NAME-fast.
-unit-fast := $(patsubst %,$(O)/unit/%-fast,test_model test_states test_storm)
+unit-fast := $(patsubst %,$(O)/unit/%-fast,test_model test_states test_storm test_preempt test_flexpage)
 unit-fast-flags := $(filter-out -O1 -fsanitize=% -fno-sanitize-recover=%,$(unit-flags)) -O2
 unit: $(unit-fast)
 $(O)/unit/fast/%.c.o: %.c Makefile | $(packages)

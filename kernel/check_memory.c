@@ -17,6 +17,7 @@
 
 #define PTE_REFS (PTE_ACCESSED | PTE_DIRTY)
 #define USER_ENTRIES (L4_USER_TOP >> SUPER_SHIFT)
+#define BLOCK_FRAMES (SUPER_SIZE >> PAGE_SHIFT)
 #define WALK_LIMIT (1u << 22) /* no list of a 32-bit machine's kernel memory is longer */
 
 static bool tick(struct check *c)
@@ -122,6 +123,42 @@ static struct task *task_next(struct task *previous)
     return NULL;
 }
 
+/* Tables are mostly empty: the first index from `at` on where one of two is not 0, or end. */
+static uint32_t used_in(const void *one, const void *other, uint32_t at, uint32_t end)
+{
+    const uint32_t *a = one, *b = other;
+
+    while (at < end && !(a[at] | b[at])) {
+        at++;
+        while (at + 4u <= end && !(a[at] | a[at + 1u] | a[at + 2u] | a[at + 3u] | b[at] | b[at + 1u] | b[at + 2u] | b[at + 3u]))
+            at += 4u;
+    }
+    return at;
+}
+
+static uint32_t used_from(const void *table, uint32_t at, uint32_t end)
+{
+    const uint32_t *a = table;
+
+    while (at < end && !a[at]) {
+        at++;
+        while (at + 8u <= end && !(a[at] | a[at + 1u] | a[at + 2u] | a[at + 3u] | a[at + 4u] | a[at + 5u] | a[at + 6u] | a[at + 7u]))
+            at += 8u;
+    }
+    return at;
+}
+
+/* The first frame from `frame` on that is part of a kernel page, or frame_count. */
+static uint32_t kernel_frame(uint32_t frame)
+{
+    while (frame < frame_count && frame_table[frame].kp <= FRAME_DEVICE) {
+        frame++;
+        while (frame < frame_count && (frame & (BLOCK_FRAMES - 1u)) == 0 && !block_is_converted(frame << PAGE_SHIFT))
+            frame += BLOCK_FRAMES;
+    }
+    return min_u32(frame, frame_count);
+}
+
 /* May rights be inconsistent along a tree for a while? */
 static bool rights_in_flux(void)
 {
@@ -218,6 +255,21 @@ CHECK_RULE(mdb_derivation, "MDB-2", "MDB",
     }
 }
 
+/* Units of one chunked frame that hold a node: the tags that are 0 after the exclusive or. */
+static unsigned count_nodes(const uint32_t *tags)
+{
+    unsigned count = 0;
+
+    for (unsigned w = 0; w < PAGE_SIZE / L4_UNIT / 8u; w++) {
+        uint32_t other = tags[w] ^ 0x11111111u * UNIT_NODE;
+
+        other |= other >> 1;
+        other |= other >> 2;
+        count += ((~other & 0x11111111u) * 0x11111111u) >> 28;
+    }
+    return count;
+}
+
 CHECK_RULE(mdb_count, "MDB-3", "MDB", "the node units of all kernel pages are the free-standing nodes of all trees")
 {
     struct root_walk w = { 0, false, NULL };
@@ -232,13 +284,9 @@ CHECK_RULE(mdb_count, "MDB-3", "MDB", "the node units of all kernel pages are th
             if (tag_at(n) == UNIT_NODE)
                 in_trees++;
     }
-    for (uint32_t i = 0; i < frame_count; i++) {
-        if (frame_table[i].kp <= FRAME_DEVICE || (frame_table[i].use & 15u) != FRAME_CHUNKED)
-            continue;
-        for (unsigned unit = 2; unit < PAGE_SIZE / L4_UNIT; unit++)
-            if (unit_tag_get(phys_to_virt(i << PAGE_SHIFT), unit) == UNIT_NODE)
-                in_pages++;
-    }
+    for (uint32_t i = 0; (i = kernel_frame(i)) < frame_count; i++)
+        if ((frame_table[i].use & 15u) == FRAME_CHUNKED)
+            in_pages += count_nodes(phys_to_virt(i << PAGE_SHIFT));
     c->looked += in_pages;
     if (in_trees != in_pages)
         check_fail(c, "%u nodes in kernel pages, %u in trees", in_pages, in_trees);
@@ -298,6 +346,12 @@ CHECK_RULE(mdb_cursor, "MDB-9", "MDB", "a node is marked as cursor exactly if an
 
 /* ---- CAP: capability spaces ---- */
 
+/* The first directory entry with a capability table from `dir` on, or 1024. */
+static uint32_t used_dir(const struct task *task, uint32_t dir)
+{
+    return used_from(task->cap_dir, dir, 1024u);
+}
+
 /* Call `look` for each slot that is in use, in each capability table of each task. */
 static void each_slot(struct check *c,
                       void (*look)(struct check *c, struct task *task, uint32_t id, struct node *n))
@@ -305,14 +359,13 @@ static void each_slot(struct check *c,
     for (struct task *task = task_next(NULL); task; task = task_next(task)) {
         if (!tick(c))
             return;
-        for (uint32_t dir = 0; dir < 1024u; dir++) {
+        for (uint32_t dir = 0; (dir = used_dir(task, dir)) < 1024u; dir++) {
             struct node **table = task->cap_dir[dir];
 
-            if (!table || !frame_of(table)) /* CAP-6 reports a wrong one */
+            if (!frame_of(table)) /* CAP-6 reports a wrong one */
                 continue;
-            for (uint32_t i = 0; i < 1024u; i++)
-                if (table[i])
-                    look(c, task, dir << 10 | i, table[i]);
+            for (uint32_t i = 0; (i = used_from(table, i, 1024u)) < 1024u; i++)
+                look(c, task, dir << 10 | i, table[i]);
         }
     }
 }
@@ -403,11 +456,9 @@ CHECK_RULE(cap_tables, "CAP-6", "CAP", "capability tables are whole frames of li
 
         if (!tick(c))
             return;
-        for (uint32_t dir = 0; dir < 1024u; dir++) {
+        for (uint32_t dir = 0; (dir = used_dir(task, dir)) < 1024u; dir++) {
             const struct frame *f;
 
-            if (!task->cap_dir[dir])
-                continue;
             c->looked++;
             tables++;
             f = frame_of(task->cap_dir[dir]);
@@ -415,9 +466,8 @@ CHECK_RULE(cap_tables, "CAP-6", "CAP", "capability tables are whole frames of li
                 check_fail(c, "tk%u: capability table %x at %p is not its own", task->obj.id, dir,
                            (void *)task->cap_dir[dir]);
         }
-        for (uint32_t i = 0; i < frame_count; i++)
-            if (frame_table[i].kp > FRAME_DEVICE &&
-                frame_table[i].use == ((uint32_t)(uintptr_t)task | FRAME_CAPTABLE))
+        for (uint32_t i = 0; (i = kernel_frame(i)) < frame_count; i++)
+            if (frame_table[i].use == ((uint32_t)(uintptr_t)task | FRAME_CAPTABLE))
                 frames++;
         if (tables != frames)
             check_fail(c, "tk%u uses %u capability tables and owns %u", task->obj.id, tables, frames);
@@ -447,8 +497,8 @@ static void check_super(struct check *c, const struct task *task, uint32_t dir, 
             check_fail(c, "tk%u: the view at %x is no table of its", task->obj.id, dir << SUPER_SHIFT);
             return;
         }
-        for (uint32_t i = 0; i < 1024u; i++)
-            if (view[i] && (view[i] & ~PTE_REFS) != expected_pte(n, n->obj + (i << PAGE_SHIFT), false))
+        for (uint32_t i = 0; (i = used_from(view, i, 1024u)) < 1024u; i++)
+            if ((view[i] & ~PTE_REFS) != expected_pte(n, n->obj + (i << PAGE_SHIFT), false))
                 check_fail(c, "tk%u: entry %x at %x in a view of " NODE_FORMAT, task->obj.id, view[i],
                            dir << SUPER_SHIFT | i << PAGE_SHIFT, NODE_ARGS(n));
     } else if (pde && (pde & ~PTE_REFS) != expected_pte(n, n->obj, true)) {
@@ -469,7 +519,7 @@ static void check_table(struct check *c, const struct task *task, uint32_t dir, 
                    dir << SUPER_SHIFT);
         return;
     }
-    for (uint32_t i = 0; i < 1024u; i++) {
+    for (uint32_t i = 0; (i = used_in(table, shadow, i, 1024u)) < 1024u; i++) {
         const struct node *n = shadow[i];
         uint32_t name = dir << SUPER_SHIFT | i << PAGE_SHIFT;
 
@@ -485,7 +535,7 @@ CHECK_RULE(mem_entries, "MEM-1", "MEM", "every user page-table entry has a node 
     for (struct task *task = task_next(NULL); task; task = task_next(task)) {
         if (!tick(c))
             return;
-        for (uint32_t dir = 0; dir < USER_ENTRIES; dir++) {
+        for (uint32_t dir = 0; (dir = used_in(task->pd, task->pd_shadow, dir, USER_ENTRIES)) < USER_ENTRIES; dir++) {
             uint32_t entry = task->pd_shadow[dir];
 
             c->looked++;
@@ -526,17 +576,20 @@ static void each_user_frame(struct check *c, bool kernel)
     for (struct task *task = task_next(NULL); task; task = task_next(task)) {
         if (!tick(c))
             return;
-        for (uint32_t dir = 0; dir < USER_ENTRIES; dir++) {
+        for (uint32_t dir = 0; (dir = used_from(task->pd, dir, USER_ENTRIES)) < USER_ENTRIES; dir++) {
             uint32_t pde = task->pd[dir];
             const uint32_t *table = phys_to_virt(pde & 0xfffff000u);
 
             if (!(pde & PTE_PRESENT) || (!(pde & PTE_SUPER) && !frame_of(table)))
                 continue;
             for (uint32_t i = 0; i < 1024u; i++) {
-                uint32_t name = dir << SUPER_SHIFT | i << PAGE_SHIFT;
+                uint32_t name;
 
+                if (!(pde & PTE_SUPER) && (i = used_from(table, i, 1024u)) == 1024u)
+                    break;
                 if (!(pde & PTE_SUPER) && !(table[i] & PTE_PRESENT))
                     continue;
+                name = dir << SUPER_SHIFT | i << PAGE_SHIFT;
                 c->looked++;
                 check_user_frame(c, task, name,
                                  pde & PTE_SUPER ? (pde & 0xffc00000u) + (i << PAGE_SHIFT)
@@ -602,20 +655,24 @@ static bool bitmap_open(const struct task *task, uint32_t port)
     return !(task->io_bitmap[port >> 15][(port & 0x7fffu) >> 3] & (1u << (port & 7u)));
 }
 
-/* The first port in [port, end) whose bit is not `open`, or end; whole words at a time. */
+/* Are the bits of the 256 ports from `port`, aligned to that, all like those of `good`? */
+static bool ports_are(const struct task *task, uint32_t port, uint32_t good)
+{
+    const uint32_t *w = (const uint32_t *)(const void *)&task->io_bitmap[port >> 15][(port & 0x7fffu) >> 3];
+
+    return !((w[0] ^ good) | (w[1] ^ good) | (w[2] ^ good) | (w[3] ^ good) |
+             (w[4] ^ good) | (w[5] ^ good) | (w[6] ^ good) | (w[7] ^ good));
+}
+
+/* The first port in [port, end) whose bit is not `open`, or end. */
 static uint32_t wrong_port(const struct task *task, uint32_t port, uint32_t end, bool open)
 {
     const uint32_t good = open ? 0 : 0xffffffffu;
 
     while (port < end) {
-        if (!(port & 31u) && end - port >= 32u) {
-            uint32_t word;
-
-            memcpy(&word, &task->io_bitmap[port >> 15][(port & 0x7fffu) >> 3], sizeof word);
-            if (word == good) {
-                port += 32;
-                continue;
-            }
+        if (!(port & 255u) && end - port >= 256u && ports_are(task, port, good)) {
+            port += 256;
+            continue;
         }
         if (bitmap_open(task, port) != open)
             return port;
@@ -718,12 +775,10 @@ static bool is_kpage(const struct kpage *kp)
 
 CHECK_RULE(obj_bytes, "OBJ-1", "OBJ", "every byte of every kernel page is free or part of one object, node or table")
 {
-    for (uint32_t i = 0; i < frame_count; i++) {
+    for (uint32_t i = 0; (i = kernel_frame(i)) < frame_count; i++) {
         const struct kpage *kp = (const struct kpage *)(uintptr_t)frame_table[i].kp;
         uint32_t use = frame_table[i].use;
 
-        if (frame_table[i].kp <= FRAME_DEVICE)
-            continue;
         if ((i & 15u) == 0 && !tick(c))
             return;
         c->looked++;
@@ -796,11 +851,11 @@ static bool task_uses(const struct task *task, uint32_t kind, const void *page)
 
 CHECK_RULE(obj_dependents, "OBJ-3", "OBJ", "tables and their task, threads and their task name each other")
 {
-    for (uint32_t i = 0; i < frame_count; i++) {
+    for (uint32_t i = 0; (i = kernel_frame(i)) < frame_count; i++) {
         uint32_t kind = frame_table[i].use & 15u;
         const struct task *task = (const struct task *)(uintptr_t)(frame_table[i].use & ~31u);
 
-        if (frame_table[i].kp <= FRAME_DEVICE || kind == FRAME_FREE || kind == FRAME_CHUNKED)
+        if (kind == FRAME_FREE || kind == FRAME_CHUNKED)
             continue;
         if ((i & 15u) == 0 && !tick(c))
             return;

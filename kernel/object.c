@@ -13,6 +13,8 @@
 #include "kernel/lib/string.h"
 #include "kernel/mapdb.h"
 
+#define BLOCK_FRAMES (SUPER_SIZE >> PAGE_SHIFT)
+
 static uint32_t kobj_last_id;
 
 void kobj_init(struct kobj *o, enum l4_type type)
@@ -34,15 +36,30 @@ static bool tag_is_object(enum unit_tag tag)
 }
 
 /*
- * Could any of the eight units from `unit` on start an object?  Free, continuation and node tags (0..2) have
- * neither bit 2 nor 3, nor bits 0 and 1 together.
+ * Eight tags: bit 0 of each that may start an object.  Free, continuation and node tags (0..2) have neither
+ * bit 2 nor 3, nor bits 0 and 1 together.
  */
-static bool word_has_object(const char *page, unsigned unit)
+static uint32_t object_tags(uint32_t tags)
 {
-    uint32_t tags;
+    return (tags >> 3 | tags >> 2 | (tags & (tags >> 1))) & 0x11111111u;
+}
 
-    memcpy(&tags, page + unit / 2u, sizeof tags);
-    return ((tags & 0xccccccccu) | (tags & (tags >> 1) & 0x11111111u)) != 0;
+/* The first object in a chunked frame whose unit is `unit` or behind, or NULL. */
+static struct kobj *object_from(char *page, unsigned unit)
+{
+    const uint32_t *tags = (const uint32_t *)(void *)page;
+    uint32_t wanted = 0xffffffffu << ((unit & 7u) * 4u);
+
+    for (unsigned w = unit >> 3; w < PAGE_SIZE / L4_UNIT / 8u; w++, wanted = 0xffffffffu) {
+        for (uint32_t at = object_tags(tags[w]) & wanted; at; at &= at - 1u) {
+            unsigned here = w * 8u + (unsigned)__builtin_ctz(at) / 4u;
+            struct kobj *o = (struct kobj *)(void *)(page + here * L4_UNIT);
+
+            if (tag_is_object(unit_tag_get(page, here)) && o->id != 0) /* 0: allocated, not initialised yet */
+                return o;
+        }
+    }
+    return NULL;
 }
 
 struct kobj *kobj_next(const struct kobj *previous)
@@ -59,23 +76,17 @@ struct kobj *kobj_next(const struct kobj *previous)
         unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT + 1u;
     }
     for (; frame < frame_count; frame++, unit = 2) {
-        char *page;
+        struct kobj *o;
 
+        if ((frame & (BLOCK_FRAMES - 1u)) == 0 && !block_is_converted(frame << PAGE_SHIFT)) {
+            frame += BLOCK_FRAMES - 1u;
+            continue;
+        }
         if (frame_table[frame].kp <= FRAME_DEVICE || (frame_table[frame].use & 15u) != FRAME_CHUNKED)
             continue;
-        page = phys_to_virt(frame << PAGE_SHIFT);
-        for (; unit < PAGE_SIZE / L4_UNIT; unit++) {
-            if (!(unit & 7u) && !word_has_object(page, unit)) {
-                unit += 7;
-                continue;
-            }
-            if (tag_is_object(unit_tag_get(page, unit))) {
-                struct kobj *o = (struct kobj *)(void *)(page + unit * L4_UNIT);
-
-                if (o->id != 0) /* 0: allocated, not initialised yet */
-                    return o;
-            }
-        }
+        o = object_from(phys_to_virt(frame << PAGE_SHIFT), unit);
+        if (o)
+            return o;
     }
     /* The boot CPU is the only object outside kernel pages. */
     return boot_cpu.obj.id != 0 ? &boot_cpu.obj : NULL;

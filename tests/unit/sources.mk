@@ -6,6 +6,7 @@ unit-tests += test_map
 unit-tests += test_boot
 unit-tests += test_ipc
 unit-tests += test_storm
+unit-tests += test_preempt
 unit-tests += test_memory
 unit-tests += test_states
 unit-tests += test_shortage
