@@ -179,7 +179,7 @@ $(units): $(O)/unit/%: $(O)/unit/obj/tests/unit/%.c.o $(patsubst %,$(O)/unit/obj
 	$(Q)$(CC) -m32 -fsanitize=address,undefined -no-pie $(filter %.o,$^) -o $@
 
 # Long model runs want speed: the same programs, optimised and without sanitizers, as NAME-fast.
-unit-fast := $(patsubst %,$(O)/unit/%-fast,test_model test_states test_storm test_preempt test_flexpage)
+unit-fast := $(patsubst %,$(O)/unit/%-fast,test_model test_states test_pages test_storm test_preempt test_flexpage)
 unit-fast-flags := $(filter-out -O1 -fsanitize=% -fno-sanitize-recover=%,$(unit-flags)) -O2
 unit: $(unit-fast)
 $(O)/unit/fast/%.c.o: %.c Makefile | $(packages)
@@ -190,10 +190,13 @@ $(unit-fast): $(O)/unit/%-fast: $(O)/unit/fast/tests/unit/%.c.o $(patsubst %,$(O
 	$(call say,HOSTLD,$@)
 	$(Q)$(CC) -m32 -no-pie $(filter %.o,$^) -o $@
 
-.PHONY: soak
-soak: $(packages) all unit ## long runs: ten million model steps, storms, each boundary of the sweep
-	$(O)/unit/test_model-fast steps=10000000 seed=1
-	$(O)/unit/test_storm-fast seed=$$(date +%s) steps=2000000
+.PHONY: soak soak-unit
+soak-unit: $(packages) unit ## ten million model steps, all words as flexpages, pairs of interruptions, storms; two at a time
+	printf '%s\n' $(foreach s,1 2 3 4,'test_model-fast steps=2500000 seed=$(s)') 'test_flexpage-fast step=1 decode_sweep' \
+	    'test_preempt-fast stride=1 pairs=40' \
+	    'test_pages-fast tasks=4 pages=2 checks=16' "test_storm-fast steps=2000000 seed=$$(date +%s)" | \
+	    xargs -P 2 -I{} sh -c 'echo "{}"; scripts/run32 $(O)/unit/{}'
+soak: $(packages) all soak-unit ## the same, then each boundary of the sweep
 	SWEEP_STRIDE=1 $(tool) test tests/guest/test_sweep.py
 
 .PHONY: iso

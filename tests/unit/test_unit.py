@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+RUN32 = ROOT / "scripts/run32"
 PROGRAMS = sorted(p.stem for p in pathlib.Path(__file__).parent.glob("test_*.c"))
 
 
@@ -20,19 +21,20 @@ def pytest_generate_tests(metafunc):
         if not path.exists():
             cases.append(pytest.param((program, None), id=program))
             continue
-        names = subprocess.run([path, "--list"], capture_output=True, text=True, timeout=60).stdout.split()
+        names = subprocess.run([RUN32, path, "--list"], capture_output=True, text=True, timeout=60).stdout.split()
         cases += [pytest.param((program, name), id=f"{program}:{name}") for name in sorted(names)]
     metafunc.parametrize("unit_case", cases)
 
 
 #: Program, arguments: the optimised builds of the model tests, at the lengths that count.
-LONG = [("test_model-fast", ["steps=200000", "seed=7"]), ("test_states-fast", ["objects=2"]),
-        ("test_storm-fast", ["steps=200000"])]
+LONG = [("test_model-fast", ["steps=100000", "seed=7"]), ("test_model-fast", ["steps=100000", "seed=8"]),
+        ("test_states-fast", ["objects=2"]), ("test_pages-fast", ["tasks=4", "pages=1"]), ("test_pages-fast", []),
+        ("test_storm-fast", ["steps=200000"]), ("test_preempt-fast", ["stride=1"])]
 
 
 @pytest.mark.parametrize("program, arguments", LONG, ids=lambda value: value if isinstance(value, str) else "")
 def test_long(program, arguments, build):
-    done = subprocess.run([build / "unit" / program, *arguments], capture_output=True, text=True, timeout=1800)
+    done = subprocess.run([RUN32, build / "unit" / program, *arguments], capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "ok " in done.stdout
 
@@ -40,6 +42,6 @@ def test_long(program, arguments, build):
 def test_unit(unit_case, build):
     program, name = unit_case
     assert name is not None, f"{program} is not built, or lists no test: run make unit"
-    done = subprocess.run([build / "unit" / program, name], capture_output=True, text=True, timeout=900)
+    done = subprocess.run([RUN32, build / "unit" / program, name], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert f"ok {name}" in done.stdout

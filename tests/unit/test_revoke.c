@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/* What a revocation selects, what dies with what, and what is left of kernel memory.  [M 2.1.1] [M 2.5.1] [G26] [G27] [G41] */
+#include "kernel/mapdb.h"
+#include "tests/unit/pair.h"
+
+#define BLOCK 0x00c00000u /* a 4 MB page of sigma0 */
+#define PURSE_PAGE 0x00800000u /* in another one */
+#define PAGES 8u
+
+/* ---- the dry run ---- */
+
+static const struct node *visited[64];
+static unsigned visits;
+
+static void visit(struct revoke *rv, struct node *n)
+{
+    (void)rv;
+    EXPECT(visits < ARRAY_SIZE(visited));
+    if (visits < ARRAY_SIZE(visited))
+        visited[visits++] = n;
+}
+
+static bool was_visited(const struct node *n)
+{
+    for (unsigned i = 0; i < visits; i++)
+        if (visited[i] == n)
+            return true;
+    return false;
+}
+
+/* Of every range of pages: the dry run visits exactly what the revocation then takes. */
+TEST(dry_run_visits_what_goes)
+{
+    unsigned first, last, i, k;
+
+    boot(true);
+    back(L4_SPACE_MEM, 0x10000000);
+    for (first = 0; first < PAGES; first++) {
+        for (last = first; last < PAGES; last++) {
+            struct revoke query = { 0 }, real = { 0 };
+            struct node *root = mem_lookup(s0->task, BLOCK), *child[PAGES];
+            uint32_t lo = root->obj + first * PAGE_SIZE, end = root->obj + (last + 1u) * PAGE_SIZE - 1u;
+
+            for (k = 0; k < PAGES; k++) {
+                EXPECT_EQ(map(L4_FPAGE(BLOCK + k * PAGE_SIZE, L4_SPACE_MEM, 12, 15), 0x10000000 + k * PAGE_SIZE), 0);
+                child[k] = mem_lookup(there, 0x10000000 + k * PAGE_SIZE);
+            }
+            visits = 0;
+            query.visit = visit;
+            revoke_start(&query, root, lo, end, 15, REVOKE_QUERY);
+            EXPECT_EQ(revoke_step(&query), STEP_DONE);
+            EXPECT_EQ(visits, last - first + 1u);
+            for (k = 0; k < PAGES; k++)
+                EXPECT_EQ(was_visited(child[k]), k >= first && k <= last);
+            revoke_start(&real, root, lo, end, 15, 0);
+            EXPECT_EQ(revoke_step(&real), STEP_DONE);
+            for (k = 0; k < PAGES; k++)
+                EXPECT_EQ(mem_lookup(there, 0x10000000 + k * PAGE_SIZE) == NULL, k >= first && k <= last);
+            EXPECT_EQ(take(L4_FPAGE(BLOCK, L4_SPACE_MEM, 22, 15), false), 1u << 4);
+        }
+    }
+    /* one byte beyond an end selects the page there */
+    for (i = 0; i < 2; i++) {
+        struct node n = { .obj = 0x5000, .name = L4_FPAGE(0x5000, L4_SPACE_MEM, 12, 15) };
+
+        EXPECT_EQ(node_overlaps(&n, 0, 0x4fff + i), i);
+        EXPECT_EQ(node_overlaps(&n, 0x6000 - i, 0xffffffffu), i);
+    }
+    check_kernel();
+}
+
+/* ---- what dies with what ---- */
+
+/* The object that dies first stands below the kernel page that waits for it.  Either order in one call. */
+TEST(a_dying_object_in_a_dying_page)
+{
+    for (unsigned first = 0; first < 2; first++) {
+        if (first == 0)
+            boot(false);
+        EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+        EXPECT_EQ(call(L4_CAP(FREE_CAP + 1) | L4_TYPE_ENDPOINT << 4 | L4_SYS_CREATE, L4_CAP_FPAGE(FREE_CAP, L4_W), KPAGES, 0, 0), 0);
+        EXPECT_EQ(call(L4_CAP(FREE_CAP + 2) | L4_TYPE_RESERVATION << 4 | L4_SYS_CREATE, L4_CAP_FPAGE(FREE_CAP, L4_W), KPAGES, 0, 0), 0);
+        EXPECT_EQ(call(2u << 12 | L4_SYS_UNMAP, L4_CAP_FPAGE(FREE_CAP + (first ? 0 : 1), 15), L4_CAP_FPAGE(FREE_CAP + (first ? 1 : 0), 15), 0, 0), 2u << 12);
+        EXPECT(!reap_pending());
+        for (unsigned i = 0; i < 3; i++)
+            EXPECT(!cap_lookup(s0->task, FREE_CAP + i));
+        check_kernel();
+    }
+}
+
+/* A thread takes its task away from itself: nothing may be left of the page directory that was loaded. */
+TEST(own_task_destroyed)
+{
+    struct thread *next;
+
+    boot(false);
+    EXPECT(host_access(there, PEER_WORDS, L4_W) != NULL);
+    EXPECT(this_cpu()->loaded == there);
+    EXPECT_EQ(take(L4_CAP_FPAGE(TASK, 15), true), 1u << 12);
+    EXPECT(this_cpu()->loaded != there && peer->task == NULL && peer->state == THREAD_HALTED);
+    check_kernel();
+    EXPECT_EQ(create(L4_TYPE_TASK, TASK, KPAGES, KPAGES), 0);
+    there = (struct task *)node_kobj(cap_lookup(s0->task, TASK));
+    EXPECT_EQ(call(L4_CAP(THREAD) | 1u << 4 | L4_SYS_THREAD_CONTROL, L4_TCR_TASK << 2 | 1u, L4_CAP(TASK), 0, 0), 1u << 4);
+    this_cpu()->loaded = there;
+    reap_push(&there->obj);
+    EXPECT_EQ(reap_run(NULL), STEP_DONE);
+    EXPECT(this_cpu()->loaded == NULL);
+    next = host_run();
+    EXPECT(next == s0);
+    check_kernel();
+}
+
+/* The table of a view goes with the memory that paid for it; the mapping stays and can be shown anew. */
+TEST(memory_of_a_view_taken)
+{
+    boot(true);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(PURSE_PAGE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+    EXPECT_EQ(map(L4_FPAGE(BLOCK, L4_SPACE_MEM, 22, 15), 0x20000000), 0);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP + 1, L4_FPAGE(BLOCK + 0x5000, L4_SPACE_MEM, 12, 15), 0), 0);
+    EXPECT_EQ(send_items(&(struct item){ L4_CAP_FPAGE(FREE_CAP, L4_W), 0x20000000 | 22 << 4 | L4_ITEM_TABRES }, 1, 3), 0);
+    EXPECT_EQ(mem_refill(there, 0x20006000, L4_R, NULL), L4_D_NONE);
+    EXPECT(mem_lookup(there, 0x20000000)->flags & NODE_VIEW);
+    EXPECT(host_access(there, 0x20006000, L4_R) != NULL);
+    check_kernel();
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), true), 1u << 12);
+    EXPECT(mem_lookup(there, 0x20000000) && !(mem_lookup(there, 0x20000000)->flags & NODE_VIEW));
+    EXPECT(!host_access(there, 0x20006000, L4_R));
+    EXPECT_EQ(mem_refill(there, 0x20006000, L4_R, NULL), L4_D_NO_PAGETABLE);
+    check_kernel();
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP + 1, 15), true), 1u << 12);
+    EXPECT_EQ(mem_refill(there, 0x20006000, L4_R, NULL), L4_D_NONE);
+    check_kernel();
+}
+
+/* ---- kernel memory ---- */
+
+TEST(free_memory_is_counted)
+{
+    uint32_t bytes, frames, bytes_now, frames_now;
+
+    boot(false);
+    kmem_totals(&bytes, &frames);
+    EXPECT(bytes >= L4_SIZE_ENDPOINT);
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, FREE_CAP, 0, 0), 0);
+    kmem_totals(&bytes_now, &frames_now);
+    EXPECT_EQ(bytes - bytes_now, L4_SIZE_ENDPOINT);
+    EXPECT_EQ(frames_now, frames);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP + 1, L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+    kmem_totals(&bytes_now, &frames_now);
+    EXPECT_EQ(frames_now, frames + 1);
+    EXPECT_EQ(bytes - bytes_now, L4_SIZE_ENDPOINT + L4_SIZE_KPAGE);
+}
+
+/* A full kernel page takes nothing from the one behind it. */
+TEST(full_page_beside_one_with_room)
+{
+    const uint32_t full = L4_CAP_FPAGE(FREE_CAP, L4_W), roomy = L4_CAP_FPAGE(FREE_CAP + 1, L4_W);
+    uint32_t i, w0 = 0;
+    const struct kpage *kp;
+
+    boot(false);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP + 1, L4_FPAGE(FREE_PAGE + PAGE_SIZE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+    kp = (const struct kpage *)(const void *)node_kobj(cap_lookup(s0->task, FREE_CAP));
+    EXPECT_EQ(call(L4_CAP(FREE_CAP + 2) | L4_TYPE_ENDPOINT << 4 | L4_SYS_CREATE, roomy, KPAGES, 0, 0), 0);
+    for (i = 0; i < 200 && w0 == 0; i++) /* nodes of one unit, until it is full */
+        w0 = send_items(&(struct item){ full, L4_ITEM_MAPRES }, 1, 3) ? 1 :
+             send_items((const struct item[]){ { full, L4_ITEM_MAPRES }, { L4_CAP_FPAGE(RESV, 15), L4_CAP(0x100 + i) | L4_ITEM_MAP } }, 2, 3);
+    EXPECT_EQ(w0, L4_ERR(L4_MAP, L4_D_RES_FULL, 1));
+    EXPECT_EQ(i - 1u, L4_UNITS_USABLE);
+    EXPECT_EQ(kp->hint, kp->frames);
+    EXPECT(!cap_lookup(there, 0x100 + i - 1u));
+    check_kernel();
+}
