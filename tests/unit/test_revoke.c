@@ -170,6 +170,83 @@ TEST(full_page_beside_one_with_room)
     EXPECT_EQ(w0, L4_ERR(L4_MAP, L4_D_RES_FULL, 1));
     EXPECT_EQ(i - 1u, L4_UNITS_USABLE);
     EXPECT_EQ(kp->hint, kp->frames);
-    EXPECT(!cap_lookup(there, 0x100 + i - 1u));
+    /* and once more, now that its hint stands behind its end */
+    EXPECT_EQ(send_items((const struct item[]){ { full, L4_ITEM_MAPRES }, { L4_CAP_FPAGE(RESV, 15), L4_CAP(0x100 + i) | L4_ITEM_MAP } }, 2, 3),
+              L4_ERR(L4_MAP, L4_D_RES_FULL, 1));
+    EXPECT(!cap_lookup(there, 0x100 + i - 1u) && !cap_lookup(there, 0x100 + i));
+    check_kernel();
+}
+
+/* ---- tables and entries ---- */
+
+/* The page tables of others lie in a kernel page: with it they go, and the names that they held. */
+TEST(memory_of_a_page_table_taken)
+{
+    boot(false);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP + 1, L4_FPAGE(FREE_PAGE + PAGE_SIZE, L4_SPACE_MEM, 12, L4_T), 0), 0);
+    EXPECT_EQ(send_items(&(struct item){ L4_FPAGE(L4_CAP(FREE_CAP), L4_SPACE_CAP, 13, L4_W), 0x20000000 | 22 << 4 | L4_ITEM_TABRES }, 1, 3), 0);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT_EQ(map(L4_FPAGE(FREE_PAGE + (2 + i) * PAGE_SIZE, L4_SPACE_MEM, 12, L4_R), 0x20000000 + i * 0x5000), 0);
+    EXPECT(host_access(there, 0x20005000, L4_R) != NULL);
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), true), 1u << 12);
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(!mem_lookup(there, 0x20000000 + i * 0x5000) && !host_access(there, 0x20000000 + i * 0x5000, L4_R));
+    check_kernel();
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP + 1, 15), true), 1u << 12);
+    check_kernel();
+}
+
+/* Writing is taken from a 4 MB page that is shown in small entries: from every one of them. */
+TEST(rights_of_a_view)
+{
+    unsigned i;
+
+    boot(true);
+    EXPECT_EQ(map(L4_FPAGE(BLOCK, L4_SPACE_MEM, 22, 15), 0x20000000), 0);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(BLOCK + 0x3ff000, L4_SPACE_MEM, 12, 15), 0), 0);
+    back(L4_SPACE_MEM, 0x20000000);
+    for (i = 0; i < 9; i++) {
+        EXPECT_EQ(mem_refill(there, 0x20000000 + i * PAGE_SIZE, L4_W, NULL), L4_D_NONE);
+        EXPECT(host_access(there, 0x20000000 + i * PAGE_SIZE, L4_W) != NULL);
+    }
+    EXPECT_EQ(take(L4_FPAGE(BLOCK, L4_SPACE_MEM, 22, L4_W), false), 1u << 4);
+    for (i = 0; i < 9; i++)
+        EXPECT(!host_access(there, 0x20000000 + i * PAGE_SIZE, L4_W) && host_access(there, 0x20000000 + i * PAGE_SIZE, L4_R));
+    check_kernel();
+}
+
+/* A big page is not converted if any frame of it is a kernel page already. */
+TEST(convert_around_a_kernel_page)
+{
+    unsigned order, i;
+
+    boot(true);
+    for (order = 13; order <= 16; order++) {
+        for (i = 0; i < 1u << (order - 12u); i++) {
+            EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(BLOCK + i * PAGE_SIZE, L4_SPACE_MEM, 12, 15), 0), 0);
+            EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP + 1, L4_FPAGE(BLOCK, L4_SPACE_MEM, order, 15), 0), L4_ERR(L4_CAP, L4_D_CONVERTED, 3));
+            EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), true), 1u << 12);
+        }
+    }
+    check_kernel();
+}
+
+/* Each kind of access is reported once, and none that was not made. */
+TEST(accesses_are_reported)
+{
+    static const uint32_t report_of[] = { 0, L4_R | L4_X, L4_R | L4_W | L4_X };
+
+    boot(false);
+    back(L4_SPACE_MEM, 0x20000000);
+    for (unsigned how = 0; how < 3; how++) {
+        EXPECT_EQ(map(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, 15), 0x20000000), 0);
+        if (how)
+            EXPECT(host_access(there, 0x20000000, how == 2 ? L4_W : L4_R) != NULL);
+        EXPECT_EQ(take(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, 15), false), 1u << 4);
+        EXPECT_EQ(s0->frame.w[1], report_of[how]);
+        EXPECT_EQ(take(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, 15), false), 1u << 4);
+        EXPECT_EQ(s0->frame.w[1], 0);
+    }
     check_kernel();
 }
