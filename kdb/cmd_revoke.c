@@ -2,14 +2,10 @@
 /*
  * revoke -n: what would an unmap destroy?  Nothing is changed.
  *
- * The mappings come from the kernel's own walker (revoke_start with REVOKE_QUERY); what follows from them, the
- * reaper's cascade, is retraced here over a list of objects that would die and a set of nodes that would go.
- * Both have a fixed size; when one is full the answer says that it is not complete.
- *
- * Rules retraced [M 2.5.1] [G41]: an object dies with the last right of its creator's capability, or with
- * the kernel page that it stands in; a kernel page with the right to convert of the capability that made it, or
- * as an object; with an object go all capabilities to it; with a task all its names and threads; with a kernel
- * page all its objects, tables with their names, and nodes with what was mapped on from them.
+ * What goes is not decided here: the mappings come from the kernel's walker (revoke_start with REVOKE_QUERY),
+ * what they take along from node_loses_kpages() and node_kills(), and what goes with an object from the walk that
+ * the reaper does (reap_walk.c).  Here the answers are put into a list of objects that would die and a set
+ * of things that would go.  Both have a fixed size; when one is full the answer says that it is not complete.
  */
 #include "kdb/engine.h"
 
@@ -18,6 +14,7 @@
 #include "kernel/kpage.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/string.h"
+#include "kernel/reap.h"
 
 KDB_SCHEMA(revoke_schema, "revoke",
     { "kind", K_TEXT, 8, 0, "mapping, object, thread, ipc, table, res" },
@@ -29,9 +26,9 @@ KDB_SCHEMA(revoke_schema, "revoke",
 #define DEAD_MAX 512u
 #define GONE_SLOTS 8192u /* a power of two */
 
-static const struct kobj *dead[DEAD_MAX];
+static struct kobj *dead[DEAD_MAX];
 static unsigned dead_count;
-static const struct node *gone[GONE_SLOTS];
+static uint32_t gone[GONE_SLOTS]; /* addresses of nodes, THREAD_KEY, TABLE_KEY */
 static unsigned gone_count;
 static bool incomplete;
 static const struct kdb *user; /* the line that uses the arena */
@@ -52,13 +49,17 @@ static bool row(struct kdb *k, const char *kind, const char *ref, const char *ef
     return kdb_row_end(k);
 }
 
+/* A thread begins with a node; a table is known by its directory entry. */
+#define THREAD_KEY(thread) ((uint32_t)(uintptr_t)(thread) + 1u)
+#define TABLE_KEY(entry) ((entry) | 2u)
+
 /* False: it was there before, or there is no room. */
-static bool gone_add(const struct node *n)
+static bool gone_add(uint32_t key)
 {
-    uint32_t h = (uint32_t)(uintptr_t)n / L4_UNIT * 2654435761u >> 19;
+    uint32_t h = key * 2654435761u >> 19;
 
     while (gone[h & (GONE_SLOTS - 1u)]) {
-        if (gone[h & (GONE_SLOTS - 1u)] == n)
+        if (gone[h & (GONE_SLOTS - 1u)] == key)
             return false;
         h++;
     }
@@ -66,12 +67,12 @@ static bool gone_add(const struct node *n)
         incomplete = true;
         return false;
     }
-    gone[h & (GONE_SLOTS - 1u)] = n;
+    gone[h & (GONE_SLOTS - 1u)] = key;
     gone_count++;
     return true;
 }
 
-static void die(struct kdb *k, const struct kobj *o, const char *because)
+static void die(struct kdb *k, struct kobj *o, const char *because)
 {
     char id[16];
 
@@ -94,7 +95,7 @@ static void node_goes(struct kdb *k, const struct node *n, const char *because)
 {
     char slot[40], what[24];
 
-    if (!n->task || !gone_add(n))
+    if (!n->task || !gone_add((uint32_t)(uintptr_t)n))
         return;
     counts.mappings++;
     kdb_slot_text(slot, sizeof(slot), n);
@@ -111,8 +112,8 @@ static void visit(struct revoke *rv, struct node *n)
     (void)rv;
     if (!kdb_tick(k) || !kdb_node_ok(n))
         return;
-    if ((n->flags & NODE_CONVERTER) && (walk.mask & rights & L4_T)) {
-        const struct kpage *kp = n->kpage;
+    if (node_loses_kpages(n, left)) {
+        struct kpage *kp = n->kpage;
 
         for (unsigned i = 0; kp && i < 4096 && kdb_object_ok(&kp->obj, L4_TYPE_KPAGE);
              i++, kp = kp->conv_next)
@@ -120,8 +121,7 @@ static void visit(struct revoke *rv, struct node *n)
     }
     if (left == 0 && rights) {
         node_goes(k, n, walk.because);
-        if ((n->flags & NODE_ROOT) && node_space(n) == L4_SPACE_CAP &&
-            kdb_object_ok(node_kobj(n), 0))
+        if (node_kills(n, left) && kdb_object_ok(node_kobj(n), 0))
             die(k, node_kobj(n), "the creator's capability goes");
     } else if (left != rights && n->task) {
         char slot[40], what[24];
@@ -167,19 +167,12 @@ static void flush(struct kdb *k, struct node *n, const char *because)
 
 /* ---- the cascade, one object at a time ------------------------------------------------------- */
 
-static void table_goes(struct kdb *k, struct node *const *table, const char *because)
-{
-    if (!kdb_sound(table, PAGE_SIZE))
-        return;
-    for (unsigned i = 0; i < 1024 && kdb_tick(k); i++)
-        if (table[i])
-            flush(k, table[i], because);
-}
-
 static void thread_stops(struct kdb *k, const struct thread *t, const char *because)
 {
     char id[16], on[16];
 
+    if (!gone_add(THREAD_KEY(t)))
+        return;
     kdb_object_text(id, sizeof(id), &t->obj);
     counts.threads++;
     row(k, "thread", id, "stop", thread_state_name(t->state), because);
@@ -189,52 +182,6 @@ static void thread_stops(struct kdb *k, const struct thread *t, const char *beca
         kdb_object_text(on, sizeof(on), &t->ipc->endpoint->obj);
         row(k, "ipc", id, "abort", on, "the thread stops");
     }
-}
-
-static bool is_dead(const struct kobj *o)
-{
-    for (unsigned i = 0; i < dead_count; i++)
-        if (dead[i] == o)
-            return true;
-    return false;
-}
-
-static void task_goes(struct kdb *k, const struct task *t)
-{
-    uint32_t tables = 0;
-    char id[16];
-
-    for (const struct thread *th = t->threads; th && kdb_tick(k); th = th->task_next) {
-        if (!kdb_object_ok(&th->obj, L4_TYPE_THREAD))
-            break;
-        if (!is_dead(&th->obj))
-            thread_stops(k, th, "its task goes");
-    }
-    for (struct node *n = t->io_nodes; n && kdb_tick(k) && kdb_node_ok(n); n = n->io_next)
-        flush(k, n, "a name of the task");
-    for (unsigned d = 0; d < 1024 && kdb_tick(k); d++) {
-        uint32_t entry = t->pd_shadow[d];
-
-        if (entry & 1u) {
-            flush(k, (struct node *)(uintptr_t)(entry & ~1u), "a name of the task");
-        } else if (entry) {
-            table_goes(k, (struct node *const *)(uintptr_t)entry, "a name of the task");
-            tables++;
-        }
-        if (t->cap_dir[d]) {
-            table_goes(k, t->cap_dir[d], "a name of the task");
-            tables++;
-        }
-    }
-    kdb_object_text(id, sizeof(id), &t->obj);
-    counts.tables += tables;
-    kdb_row(k);
-    kdb_put_text(k, "table");
-    kdb_put_text(k, id);
-    kdb_put_text(k, "free");
-    kdb_put_format(k, "%u tables", tables);
-    kdb_put_text(k, "its task goes");
-    kdb_row_end(k);
 }
 
 static void endpoint_goes(struct kdb *k, const struct endpoint *ep)
@@ -252,87 +199,57 @@ static void endpoint_goes(struct kdb *k, const struct endpoint *ep)
     }
 }
 
-static unsigned tag_of(const uint8_t *page, unsigned unit)
+/* What the reaper would find: threads, names and tables of a task, contents of a kernel page. */
+static void contents_go(struct kdb *k, struct kobj *o)
 {
-    return page[unit / 2] >> 4 * (unit & 1u) & 15u;
-}
-
-static void units_go(struct kdb *k, const uint8_t *page, const char *because)
-{
-    for (unsigned unit = 2; unit < 128 && kdb_tick(k); unit++) {
-        unsigned tag = tag_of(page, unit);
-        const void *at = page + unit * L4_UNIT;
-
-        if (tag >= UNIT_THREAD && kdb_object_ok(at, 0))
-            die(k, at, because);
-    }
-    for (unsigned unit = 2; unit < 128 && kdb_tick(k); unit++)
-        if (tag_of(page, unit) == UNIT_NODE) {
-            struct node *n = (struct node *)(uintptr_t)(page + unit * L4_UNIT);
-
-            flush(k, n, because);
-        }
-}
-
-/* A table frame: the names of the block of its owner; found by its place in the directories. */
-static void table_frame_goes(struct kdb *k, uint32_t use, const void *page)
-{
-    const struct task *owner = (const struct task *)(uintptr_t)(use & ~31u);
-
-    if (!kdb_object_ok(&owner->obj, L4_TYPE_TASK) || is_dead(&owner->obj))
-        return;
-    counts.tables++;
-    for (unsigned d = 0; d < 1024 && kdb_tick(k); d++) {
-        uint32_t shadow = owner->pd_shadow[d];
-        bool here = false;
-
-        if ((use & 15u) == FRAME_CAPTABLE && owner->cap_dir[d] == page)
-            table_goes(k, owner->cap_dir[d], "its capability table goes");
-        else if ((use & 15u) == FRAME_SHADOW)
-            here = shadow == (uint32_t)(uintptr_t)page;
-        else if ((use & 15u) == FRAME_PAGETABLE)
-            here = shadow && !(shadow & 1u) && (owner->pd[d] & PTE_PRESENT) &&
-                   (owner->pd[d] & 0xfffff000u) == virt_to_phys(page);
-        if (here)
-            table_goes(k, (struct node *const *)(uintptr_t)shadow, "its page table goes");
-    }
-}
-
-static void kpage_goes(struct kdb *k, const struct kpage *kp)
-{
-    static char because[32];
+    const char *name = o->type == L4_TYPE_TASK ? "a name of the task" : "in the kernel page";
     char id[16];
+    uint32_t tables = 0;
+    struct reap_walk w;
+    struct reap_item item;
 
-    kdb_object_text(id, sizeof(id), &kp->obj);
-    for (uint32_t i = 0; i < kp->frames && kdb_tick(k); i++) {
-        paddr_t phys = kp->base + i * PAGE_SIZE;
-        uint32_t use;
+    kdb_object_text(id, sizeof(id), o);
+    for (reap_walk_start(&w, o); kdb_tick(k); ) {
+        reap_walk_next(&w, &item);
+        if (item.kind == REAP_END)
+            break;
+        if (item.kind == REAP_PAUSE)
+            continue;
+        if (item.kind == REAP_THREAD) {
+            if (!kdb_object_ok(&item.thread->obj, L4_TYPE_THREAD))
+                break;
+            thread_stops(k, item.thread, "its task goes");
+        } else if (item.kind == REAP_OBJECT) {
+            if (kdb_object_ok(item.object, 0))
+                die(k, item.object, name);
+        } else if (item.kind == REAP_TABLE) {
+            uint32_t dir = item.table.name >> SUPER_SHIFT;
+            const struct task *owner = item.table.owner;
 
-        if (phys >> PAGE_SHIFT >= frame_count)
-            return;
-        fmt_buffer(because, sizeof(because), "in %s", id);
-        use = frame_table[phys >> PAGE_SHIFT].use;
-        switch (use & 15u) {
-        case FRAME_FREE:
-            break;
-        case FRAME_CHUNKED:
-            units_go(k, phys_to_virt(phys), because);
-            break;
-        case FRAME_PAGETABLE: case FRAME_SHADOW: case FRAME_CAPTABLE:
-            table_frame_goes(k, use, phys_to_virt(phys));
-            break;
-        default: {
-            const struct task *owner = (const struct task *)(uintptr_t)(use & ~31u);
-
-            if (kdb_object_ok(&owner->obj, L4_TYPE_TASK))
-                die(k, &owner->obj, because);
+            tables += gone_add(TABLE_KEY(item.table.space == L4_SPACE_MEM ? owner->pd_shadow[dir]
+                                         : (uint32_t)(uintptr_t)owner->cap_dir[dir]));
+        } else if (kdb_node_ok(item.node)) { /* its own name was counted with its tree */
+            if (item.kind == REAP_NODE)
+                flush(k, item.node, name);
+        } else {
+            incomplete = true; /* no way on from here */
             break;
         }
-        }
+        reap_walk_pass(&w, &item);
+    }
+    counts.tables += tables;
+    if (tables) {
+        kdb_row(k);
+        kdb_put_text(k, "table");
+        kdb_put_text(k, id);
+        kdb_put_text(k, "free");
+        kdb_put_format(k, "%u tables", tables);
+        kdb_put_text(k, o->type == L4_TYPE_TASK ? "its task goes" : name);
+        kdb_row_end(k);
     }
 }
 
-static void object_goes(struct kdb *k, const struct kobj *o)
+static void object_goes(struct kdb *k, struct kobj *o)
 {
     char id[16];
     const struct resv *r = (const struct resv *)(const void *)o;
@@ -341,18 +258,12 @@ static void object_goes(struct kdb *k, const struct kobj *o)
     for (const struct node *n = &o->root; n; n = kdb_next_node(k, &o->root, n))
         node_goes(k, n, "its object goes");
     switch (o->type) {
-    case L4_TYPE_TASK:
-        task_goes(k, (const struct task *)(const void *)o);
-        break;
     case L4_TYPE_THREAD:
         if (t->state != THREAD_HALTED || t->task)
             thread_stops(k, t, "it is destroyed");
         break;
     case L4_TYPE_ENDPOINT:
         endpoint_goes(k, (const struct endpoint *)(const void *)o);
-        break;
-    case L4_TYPE_KPAGE:
-        kpage_goes(k, (const struct kpage *)(const void *)o);
         break;
     case L4_TYPE_RESERVATION:
         if (r->thread && kdb_object_ok(&r->thread->obj, L4_TYPE_THREAD)) {
@@ -366,10 +277,30 @@ static void object_goes(struct kdb *k, const struct kobj *o)
     default:
         break;
     }
+    contents_go(k, o);
 }
 
-KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [rights=LETTERS]",
-        .keys = "rights", .flags = "n", .schema = &revoke_schema,
+/* names=N: only so many pages or ports from the name that the slot says, which may lie inside a larger mapping. */
+static bool narrow_range(struct kdb *k, struct kdb_ref *ref)
+{
+    uint32_t names = 0;
+    struct kdb_slot slot;
+
+    if (!kdb_key_number(k, "names", &names))
+        return false;
+    if (!names)
+        return true;
+    if (!kdb_arg_slot(k, 0, &slot))
+        return false;
+    if (slot.space != L4_SPACE_CAP) {
+        ref->lo = ref->node->obj + (slot.name - node_base(ref->node));
+        ref->last = ref->lo + (min_u32(names, TABLE_NAMES) << L4_NAME_SHIFT) - 1u;
+    }
+    return true;
+}
+
+KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [rights=LETTERS] [names=N]",
+        .keys = "rights,names", .flags = "n", .schema = &revoke_schema,
         .summary = "what an unmap would remove, destroy, stop and abort; changes nothing",
         .example = "revoke -n kp2", .argc_min = 1, .argc_max = 3)
 {
@@ -381,6 +312,8 @@ KDB_CMD(revoke, .noun = "revoke", .verb = "", .usage = "-n REF [self|children] [
     if (!kdb_flag(k, 'n'))
         return kdb_fail(k, KDB_USAGE, "there is only the dry run: revoke -n REF");
     if (!kdb_arg_ref(k, 0, &ref))
+        return k->rc;
+    if (!narrow_range(k, &ref))
         return k->rc;
     if (k->argc > 1)
         how = k->argv[k->argc - 1];

@@ -364,6 +364,9 @@ static void make_kpage(struct kpage *kp, paddr_t base, unsigned frames)
     kobj_init(&kp->obj, L4_TYPE_KPAGE);
     kp->base = base;
     kp->frames = (uint16_t)frames;
+    kp->hint = 0;
+    kp->converter = NULL;
+    kp->conv_next = NULL;
     kpage_mark(kp);
 }
 
@@ -452,18 +455,13 @@ static void *alloc_page(enum frame_use use, struct task *owner)
 static struct task *make_task(void)
 {
     struct task *task = alloc(L4_SIZE_TASK, UNIT_TASK);
+    void *page[L4_TASK_PAGES];
     unsigned i;
 
+    for (i = 0; i < L4_TASK_PAGES; i++)
+        page[i] = alloc_page(task_page_use[i], task);
     kobj_init(&task->obj, L4_TYPE_TASK);
-    task->pd = alloc_page(FRAME_PAGEDIR, task);
-    task->pd_phys = virt_to_phys(task->pd);
-    task->pd_shadow = alloc_page(FRAME_DIRSHADOW, task);
-    task->cap_dir = alloc_page(FRAME_CAPDIR, task);
-    for (i = 0; i < 2; i++) {
-        task->io_bitmap[i] = alloc_page(FRAME_IOBITMAP, task);
-        memset(task->io_bitmap[i], 0xff, PAGE_SIZE);
-    }
-    arch_pagedir_init(task->pd);
+    task_init(task, page);
     task->cap_dir[0] = alloc_page(FRAME_CAPTABLE, task);
     return task;
 }

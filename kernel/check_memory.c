@@ -692,6 +692,10 @@ CHECK_RULE(io_bitmap, "IO-1", "IO", "a port's bit is clear exactly if a node of 
         c->looked++;
         if ((task->io_version == 0) != (n == NULL))
             check_fail(c, "tk%u: io version %u with%s ports", task->obj.id, task->io_version, n ? "" : "out");
+        if (n && !task->io_filled)
+            check_fail(c, "tk%u has ports and no bitmap", task->obj.id);
+        if (!task->io_filled)
+            continue;
         for (;; n = n->io_next) {
             uint32_t end = n ? n->obj >> L4_NAME_SHIFT : 0x10000u;
 

@@ -84,125 +84,167 @@ void kpage_detach(struct kpage *kp)
 
 /* ---- unit tags ---- */
 
-/* Set the tags in `mask` of one word. */
-ALWAYS_INLINE void tags_set(uint32_t *word, uint32_t mask, uint32_t pattern)
+#define NIBBLES 0x11111111u
+
+/* Not 0 if one of the eight tags in v is UNIT_FREE.  The lowest bit set marks the lowest of them. */
+ALWAYS_INLINE uint32_t tags_some_free(uint32_t v) { return (v - NIBBLES) & ~v & (NIBBLES << 3); }
+
+/* Bits [count * 4 - 1:0] for 1 to 8 tags. */
+ALWAYS_INLINE uint32_t tags_mask(unsigned count) { return 0xffffffffu >> (32u - count * 4u); }
+
+/* Tag a free run of `units` from `unit` on. */
+ALWAYS_INLINE void tags_take(uint32_t *tags, unsigned unit, unsigned units, enum unit_tag tag)
 {
-    *word = (*word & ~mask) | (pattern & mask);
+    uint32_t *word = &tags[unit >> 3], first = (uint32_t)tag ^ UNIT_MORE;
+    unsigned in = unit & 7u;
+
+    if (LIKELY(in + units <= 8u)) {
+        *word |= ((tags_mask(units) & NIBBLES * UNIT_MORE) ^ first) << (in * 4u);
+        return;
+    }
+    *word |= (NIBBLES * UNIT_MORE ^ first) << (in * 4u);
+    for (units -= 8u - in; units >= 8u; units -= 8u)
+        *++word = NIBBLES * UNIT_MORE;
+    if (units)
+        *++word |= tags_mask(units) & NIBBLES * UNIT_MORE;
 }
 
-static void tags_fill_words(uint32_t *word, unsigned in, unsigned count, uint32_t pattern)
-{
-    tags_set(word, 0xffffffffu << (in * 4u), pattern);
-    for (count -= 8u - in; count >= 8u; count -= 8u)
-        *++word = pattern;
-    if (count)
-        tags_set(word + 1, (1u << (count * 4u)) - 1u, pattern);
-}
-
-/* Fill the tags of `count` units from `unit` on with one tag, repeated in `pattern`. */
-ALWAYS_INLINE void tags_fill(uint32_t *tags, unsigned unit, unsigned count, uint32_t pattern)
+ALWAYS_INLINE void tags_free(uint32_t *tags, unsigned unit, unsigned units)
 {
     uint32_t *word = &tags[unit >> 3];
     unsigned in = unit & 7u;
 
-    if (in + count < 8u)
-        tags_set(word, ((1u << (count * 4u)) - 1u) << (in * 4u), pattern);
-    else
-        tags_fill_words(word, in, count, pattern);
+    if (LIKELY(in + units <= 8u)) {
+        *word &= ~(tags_mask(units) << (in * 4u));
+        return;
+    }
+    *word &= (1u << (in * 4u)) - 1u;
+    for (units -= 8u - in; units >= 8u; units -= 8u)
+        *++word = 0;
+    if (units)
+        *++word &= ~tags_mask(units);
 }
 
-/* The first run of `want` free units at or behind the word of unit `from`, or 0. */
-ALWAYS_INLINE unsigned tags_find(const uint32_t *tags, unsigned from, unsigned want)
+/*
+ * The first run of `want` free units, or 0.  None is free below unit `from`.  A run either starts in an earlier
+ * word, or lies in this one, or begins at its upper end.
+ */
+static unsigned tags_find(const uint32_t *tags, unsigned from, unsigned want)
 {
-    unsigned run = 0;
+    unsigned run = 0; /* free units directly below the word */
 
     for (unsigned w = from >> 3; w < TAG_WORDS; w++) {
-        uint32_t v = tags[w];
-        /* The lowest set bit marks the lowest nibble that is zero; higher ones may be wrong. */
-        uint32_t zero = (v - 0x11111111u) & ~v & 0x88888888u;
+        uint32_t v = tags[w], starts;
 
-        if (zero == 0) {
+        if (v == 0) {
+            run += 8u;
+            if (run >= want)
+                return w * 8u + 8u - run;
+            continue;
+        }
+        if (tags_some_free(v) == 0) {
             run = 0;
             continue;
         }
-        if (want == 1)
-            return w * 8u + (unsigned)__builtin_ctz(zero) / 4u;
-        if (v == 0) {
-            if (run + 8u >= want)
-                return w * 8u - run;
-            run += 8u;
+        if (run + (unsigned)__builtin_ctz(v) / 4u >= want)
+            return w * 8u - run;
+        run = (unsigned)__builtin_clz(v) / 4u;
+        if (want > 7u)
             continue;
-        }
-        /* Small objects mostly find room behind the last used unit of this word or the one before. */
-        for (unsigned i = 0; i < 8u; i++, v >>= 4) {
-            if (v == 0) {
-                if (run + 8u - i >= want)
-                    return w * 8u + i - run;
-                run += 8u - i;
-                break;
-            }
-            if (v & 15u)
-                run = 0;
-            else if (++run == want)
-                return w * 8u + i + 1u - want;
-        }
+        starts = v | v >> 1;
+        starts = ~(starts | starts >> 2) & NIBBLES; /* one bit for each free unit */
+        for (unsigned have = 1; starts && have < want; have++)
+            starts &= starts >> 4;
+        if (starts)
+            return w * 8u + (unsigned)__builtin_ctz(starts) / 4u;
     }
     return 0;
+}
+
+unsigned unit_find_object(const void *page, unsigned unit)
+{
+    const uint32_t *tags = page;
+
+    for (; unit < PAGE_UNITS; unit++) {
+        uint32_t v = tags[unit >> 3] >> ((unit & 7u) * 4u);
+
+        /* UNIT_FREE, MORE and NODE, 0 to 2, have neither bit 2 nor 3, nor bits 0 and 1 together. */
+        v = (v & NIBBLES * 12u) | (v & v >> 1 & NIBBLES);
+        if (v == 0)
+            unit |= 7u; /* none in the rest of the word */
+        else if (v & 15u)
+            return unit;
+    }
+    return PAGE_UNITS;
+}
+STATIC_ASSERT(UNIT_NODE == 2 && UNIT_THREAD == 3);
+
+unsigned unit_find_node(const void *page, unsigned unit)
+{
+    const uint32_t *tags = page;
+
+    for (; unit < PAGE_UNITS; unit = (unit | 7u) + 1u) {
+        uint32_t nodes = tags_some_free(tags[unit >> 3] >> ((unit & 7u) * 4u) ^ NIBBLES * UNIT_NODE);
+
+        if (nodes)
+            return unit + (unsigned)__builtin_ctz(nodes) / 4u;
+    }
+    return PAGE_UNITS;
 }
 
 /* ---- inside one kernel page ---- */
 
 #define LOOK_BEHIND 64 /* frames behind the first free one in which a chunked one with room is preferred */
 
-/* Mark a free run as used, and clear it. */
+/* Mark a free run as used.  Until kobj_init() the object has no id. */
 ALWAYS_INLINE void *frame_take_units(struct frame *f, char *page, unsigned unit, unsigned units,
                               enum unit_tag tag)
 {
-    uint32_t *tags = (uint32_t *)(void *)page;
     void *object = page + unit * L4_UNIT;
-    /* A single unit is the first free one; a longer run may have left smaller holes behind. */
-    unsigned hint = units == 1 || unit == use_hint(f->use) ? unit + units : use_hint(f->use);
+    uint32_t use = f->use - (units << 8);
 
-    f->use = use_set_hint(f->use - (units << 8), hint);
-    tags[unit >> 3] |= (uint32_t)tag << ((unit & 7u) * 4u);
-    if (units > 1)
-        tags_fill(tags, unit + 1u, units - 1u, 0x11111111u * UNIT_MORE);
-    return memset(object, 0, units * L4_UNIT);
+    /* A single unit is the first free one; a longer run may have left smaller holes behind. */
+    if (units == 1 || unit == use_hint(use))
+        use = use_set_hint(use, unit + units);
+    f->use = use;
+    tags_take((uint32_t *)(void *)page, unit, units, tag);
+    if (units == 1)
+        return memset(object, 0, L4_UNIT);
+    ((struct kobj *)object)->id = 0;
+    return object;
 }
 
 static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
 {
-    char *page = phys_to_virt(kp->base), *empty_page = NULL;
-    struct frame *f = &frame_table[kp->base >> PAGE_SHIFT], *empty = NULL;
+    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT], *empty = NULL;
+    char *page;
 
     for (unsigned i = kp->hint; i < kp->frames; i++) {
-        uint32_t use = f[i].use;
+        uint32_t use = first[i].use;
 
-        if (use_kind(use) == FRAME_CHUNKED && use_free(use) != 0) {
-            if (use_free(use) >= units) {
-                char *here = page + (i << PAGE_SHIFT);
-                unsigned unit = tags_find((const uint32_t *)(void *)here, use_hint(use), units);
+        if (LIKELY(use_kind(use) == FRAME_CHUNKED && use_free(use) >= units)) {
+            unsigned unit;
 
-                if (unit)
-                    return frame_take_units(&f[i], here, unit, units, tag);
-            }
+            page = phys_to_virt(kp->base + (i << PAGE_SHIFT));
+            unit = tags_find((const uint32_t *)(void *)page, use_hint(use), units);
+            if (unit)
+                return frame_take_units(&first[i], page, unit, units, tag);
         } else if (use_kind(use) == FRAME_FREE) {
-            if (!empty) {
-                empty = &f[i];
-                empty_page = page + (i << PAGE_SHIFT);
-            } else if (&f[i] - empty >= LOOK_BEHIND) {
+            if (!empty)
+                empty = &first[i];
+            else if (&first[i] - empty >= LOOK_BEHIND)
                 break;
-            }
-        } else if (i == kp->hint) {
+        } else if (i == kp->hint && !(use_kind(use) == FRAME_CHUNKED && use_free(use))) {
             kp->hint++;
         }
     }
     if (!empty || units > L4_UNITS_USABLE)
         return NULL;
-    memset(empty_page, 0, 2u * L4_UNIT);
-    *(uint32_t *)(void *)empty_page = UNIT_MORE | UNIT_MORE << 4;
+    page = phys_to_virt(kp->base + ((paddr_t)(empty - first) << PAGE_SHIFT));
+    memset(page, 0, 2u * L4_UNIT);
+    *(uint32_t *)(void *)page = UNIT_MORE | UNIT_MORE << 4;
     empty->use = FRAME_CHUNKED_EMPTY;
-    return frame_take_units(empty, empty_page, 2, units, tag);
+    return frame_take_units(empty, page, 2, units, tag);
 }
 
 ALWAYS_INLINE void *alloc_unit(struct kpage *kp, enum unit_tag tag)
@@ -230,7 +272,8 @@ void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owne
             void *page = phys_to_virt(frame << PAGE_SHIFT);
 
             frame_table[frame].use = (uint32_t)(uintptr_t)owner | (uint32_t)use;
-            memset(page, 0, PAGE_SIZE);
+            if (use != FRAME_PAGEDIR && use != FRAME_IOBITMAP)
+                memset(page, 0, PAGE_SIZE);
             return page;
         }
         if (frame == base + kp->hint && !(use_kind(old) == FRAME_CHUNKED && use_free(old) != 0))
@@ -248,7 +291,7 @@ static void free_units(void *object, unsigned units)
     uint32_t *tags = phys_to_virt(round_down(phys, PAGE_SIZE));
 
     ASSERT(use_kind(f->use) == FRAME_CHUNKED && unit_tag_get(tags, unit) > UNIT_MORE);
-    tags_fill(tags, unit, units, 0);
+    tags_free(tags, unit, units);
     use = f->use + (units << 8);
     if (unit < use_hint(use))
         use = use_set_hint(use, unit);

@@ -68,9 +68,10 @@ STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct kpage) == L4_SIZE_KPAGE);
 struct kres { struct task *task; uint32_t fpage; };
 
 /*
- * Allocate `size` bytes (one object: tag) or one whole page, zeroed, from the first kernel page in
- * ascending name order that has room: frames ascending, units ascending.  Needs L4_W on the kernel
- * page.  On failure NULL and *detail: RES_EMPTY no usable kernel page, RES_FULL, RES_ALIGN.
+ * Allocate `size` bytes (one object: tag) or one whole page from the first kernel page in
+ * ascending name order that has room: frames ascending, units ascending.  A mapping node and a page
+ * are zeroed, but for a page directory and IO bitmaps; an object is not, but has id 0 until kobj_init(): who makes it clears what must be clear.
+ * Needs L4_W on the kernel page.  On failure NULL and *detail: RES_EMPTY no usable kernel page, RES_FULL, RES_ALIGN.
  * Never blocks, never preempts.  Objects that are dying are skipped.  Of a flexpage above 2^22 the first
  * 1024 names count.  Inside one kernel page small objects take the first fitting run of an already
  * chunked frame, else the first free frame is chunked [G51].
@@ -89,7 +90,7 @@ void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owne
 ALWAYS_INLINE void *kmem_alloc_node(const struct kres *res, struct kpage **page, enum l4_detail *detail);
 void *kmem_alloc_node_slow(const struct kres *res, struct kpage **page, enum l4_detail *detail) MUST_CHECK;
 
-/* Give back (zeroed again by the allocator at the next use).  size as allocated. */
+/* Give back.  size as allocated. */
 void kmem_free(void *object, unsigned size);
 ALWAYS_INLINE void kmem_free_node(struct node *n); /* the same for a node */
 void kmem_free_page(void *page);
@@ -114,6 +115,11 @@ ALWAYS_INLINE enum unit_tag unit_tag_get(const void *page, unsigned unit)
 {
     return (enum unit_tag)((((const uint32_t *)page)[unit >> 3] >> ((unit & 7u) * 4u)) & 15u);
 }
+
+/* The first unit at or behind `unit` that starts an object, or is a mapping node; or PAGE_UNITS. */
+#define PAGE_UNITS (PAGE_SIZE / L4_UNIT)
+unsigned unit_find_object(const void *page, unsigned unit);
+unsigned unit_find_node(const void *page, unsigned unit);
 
 /* ---- struct frame.use ---- */
 

@@ -20,7 +20,6 @@
 /* Work between preemption points: a name looked at costs 1, one mapped 4: 16 mappings.  [G42] */
 #define MAP_WORK      64u
 #define MAP_WORK_NODE 3u
-#define TABLE_NAMES   1024u
 #define NAMES_OF(order) (1u << ((order) - L4_NAME_SHIFT))
 
 /* What may be done before the next preemption point, and the kernel page that mapping nodes come from. */

@@ -11,20 +11,6 @@
 #include "kernel/task.h"
 #include "kernel/trace.h"
 
-void mapdb_root(struct node *n, uint32_t obj)
-{
-    n->next = n;
-    n->prev = n;
-    n->parent = NULL;
-    n->task = NULL;
-    n->obj = obj;
-    n->name = 0;
-    n->depth = 0;
-    n->badge_len = 0;
-    n->flags = NODE_ROOT;
-    n->badge = 0;
-}
-
 void mapdb_drop(struct node *leaf)
 {
     if (leaf->task) {

@@ -12,7 +12,19 @@
 #include "kernel/step.h"
 
 /* Make n the root of a tree of its own: depth 0, no task, linked to itself. */
-void mapdb_root(struct node *n, uint32_t obj);
+ALWAYS_INLINE void mapdb_root(struct node *n, uint32_t obj)
+{
+    n->next = n;
+    n->prev = n;
+    n->parent = NULL;
+    n->task = NULL;
+    n->obj = obj;
+    n->name = 0;
+    n->depth = 0;
+    n->badge_len = 0;
+    n->flags = NODE_ROOT;
+    n->badge = 0;
+}
 
 /*
  * Insert `child` directly behind `parent`, one deeper.  O(1).  The caller has filled obj, name, task,
@@ -120,6 +132,11 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
 enum step revoke_step(struct revoke *rv);
 /* Both for plain unmap, how 0: mostly over at once.  rv->refs is valid after STEP_DONE. */
 enum step revoke_below(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last, uint32_t mask);
+/*
+ * The shortest flush in one step: true if n is the creator's capability of an object, nothing was mapped from
+ * it, and mask leaves it nothing.  Then its object is with the reaper, as after revoke_step().
+ */
+bool revoke_creator(struct node *n, uint32_t mask);
 void revoke_cancel(struct revoke *rv); /* drop it half-way; safe at any step [M 2.1.1 restartability] */
 
 /*
@@ -134,6 +151,15 @@ ALWAYS_INLINE struct node *mapdb_next(const struct node *root, const struct node
 ALWAYS_INLINE bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last)
 {
     return n->obj <= last && (n->obj >= lo || node_last(n) >= lo);
+}
+/* What follows if n has these rights left: all kernel pages made of it die; its object dies [M 2.5.1]. */
+ALWAYS_INLINE bool node_loses_kpages(const struct node *n, uint32_t rights)
+{
+    return (n->flags & NODE_CONVERTER) && !(rights & L4_T);
+}
+ALWAYS_INLINE bool node_kills(const struct node *n, uint32_t rights)
+{
+    return (n->flags & NODE_ROOT) && n->task && !rights; /* a kernel's root has no name, and goes with nothing */
 }
 
 /*

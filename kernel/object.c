@@ -10,7 +10,6 @@
 #include <arch/memory.h>
 #include "kernel/cpu.h"
 #include "kernel/kpage.h"
-#include "kernel/lib/string.h"
 #include "kernel/mapdb.h"
 
 #define BLOCK_FRAMES (SUPER_SIZE >> PAGE_SHIFT)
@@ -30,38 +29,6 @@ void kobj_init(struct kobj *o, enum l4_type type)
     o->reap_prev = NULL;
 }
 
-static bool tag_is_object(enum unit_tag tag)
-{
-    return tag >= UNIT_THREAD && tag <= UNIT_CPU;
-}
-
-/*
- * Eight tags: bit 0 of each that may start an object.  Free, continuation and node tags (0..2) have neither
- * bit 2 nor 3, nor bits 0 and 1 together.
- */
-static uint32_t object_tags(uint32_t tags)
-{
-    return (tags >> 3 | tags >> 2 | (tags & (tags >> 1))) & 0x11111111u;
-}
-
-/* The first object in a chunked frame whose unit is `unit` or behind, or NULL. */
-static struct kobj *object_from(char *page, unsigned unit)
-{
-    const uint32_t *tags = (const uint32_t *)(void *)page;
-    uint32_t wanted = 0xffffffffu << ((unit & 7u) * 4u);
-
-    for (unsigned w = unit >> 3; w < PAGE_SIZE / L4_UNIT / 8u; w++, wanted = 0xffffffffu) {
-        for (uint32_t at = object_tags(tags[w]) & wanted; at; at &= at - 1u) {
-            unsigned here = w * 8u + (unsigned)__builtin_ctz(at) / 4u;
-            struct kobj *o = (struct kobj *)(void *)(page + here * L4_UNIT);
-
-            if (tag_is_object(unit_tag_get(page, here)) && o->id != 0) /* 0: allocated, not initialised yet */
-                return o;
-        }
-    }
-    return NULL;
-}
-
 struct kobj *kobj_next(const struct kobj *previous)
 {
     uint32_t frame = 0;
@@ -76,7 +43,7 @@ struct kobj *kobj_next(const struct kobj *previous)
         unit = (phys & (PAGE_SIZE - 1u)) / L4_UNIT + 1u;
     }
     for (; frame < frame_count; frame++, unit = 2) {
-        struct kobj *o;
+        char *page;
 
         if ((frame & (BLOCK_FRAMES - 1u)) == 0 && !block_is_converted(frame << PAGE_SHIFT)) {
             frame += BLOCK_FRAMES - 1u;
@@ -84,9 +51,13 @@ struct kobj *kobj_next(const struct kobj *previous)
         }
         if (frame_table[frame].kp <= FRAME_DEVICE || (frame_table[frame].use & 15u) != FRAME_CHUNKED)
             continue;
-        o = object_from(phys_to_virt(frame << PAGE_SHIFT), unit);
-        if (o)
-            return o;
+        page = phys_to_virt(frame << PAGE_SHIFT);
+        while ((unit = unit_find_object(page, unit)) < PAGE_UNITS) {
+            struct kobj *o = (struct kobj *)(void *)(page + unit++ * L4_UNIT);
+
+            if (o->id != 0) /* 0: allocated, not initialised yet */
+                return o;
+        }
     }
     /* The boot CPU is the only object outside kernel pages. */
     return boot_cpu.obj.id != 0 ? &boot_cpu.obj : NULL;

@@ -111,7 +111,7 @@ ALWAYS_INLINE bool kobj_is_live(const struct kobj *o, enum l4_type type)
     return *(const uint16_t *)(const void *)&o->type == (uint16_t)type;
 }
 
-/* Fill in the head: root node (no task yet, rights 0, a tree of itself), type, a fresh id. */
+/* Fill in all of the head: root node (no task yet, rights 0, a tree of itself), type, a fresh id. */
 void kobj_init(struct kobj *o, enum l4_type type);
 
 /*

@@ -25,14 +25,10 @@ struct kobj *reap_top;
 struct revoke reap_revoke;
 
 #define REAP_NODES 8u  /* descendants removed in one step */
-#define REAP_NAMES 256u /* names looked at in one step: as much work as a few revoked nodes [G42] */
 
-/* Progress of an object, in kobj.step. */
+/* Progress of an object, in kobj.step: the stages of the walk over what goes with it, and these. */
 enum reap_stage {
-    STAGE_DESCENDANTS, STAGE_DISSOCIATE,
-    STAGE_TASK_IO, STAGE_TASK_MEMORY, STAGE_TASK_CAPS,
-    STAGE_PAGE_OBJECTS, STAGE_PAGE_TABLES, STAGE_PAGE_NODES, STAGE_PAGE_ZERO,
-    STAGE_FREE
+    STAGE_DESCENDANTS = REAP_WALK_OVER + 1, STAGE_DISSOCIATE, STAGE_PAGE_ZERO, STAGE_FREE
 };
 
 /* How a step ended. */
@@ -104,198 +100,77 @@ static enum reap_result reap_flush(struct node *n)
     return revoke_step(&reap_revoke) == STEP_DONE ? REAP_MORE : REAP_PREEMPT;
 }
 
-/*
- * Empty the name that holds n, for `o` on whose behalf the name goes away.  An object whose creator's
- * capability stood here dies with its name.  Its own cannot wait: the table is older than the object
- * only if it is somebody else's.
- */
-static enum reap_result reap_name(struct kobj *o, struct node *n)
-{
-    struct kobj *owned;
+/* ---- what goes with it ---- */
 
-    if (!(n->flags & NODE_ROOT))
-        return reap_flush(n);
-    owned = node_kobj(n);
-    if (owned == o)
-        space_leave(n);
+/*
+ * The walk over what goes with the object on top.  Where it stands is kept in the object, too, in kobj.step and
+ * task.reap_at or kpage.hint, for the case that another object comes on top in between.  Nothing is allocated
+ * in a dying page, so its hint is free for that.
+ */
+static struct reap_walk walk;
+
+static void walk_load(struct kobj *o)
+{
+    if (walk.o == o && walk.stage == o->step)
+        return;
+    reap_walk_start(&walk, o);
+    walk.stage = o->step;
+    if (o->type == L4_TYPE_TASK)
+        walk.at = ((struct task *)o)->reap_at;
     else
-        reap_first(owned);
-    return REAP_MORE;
+        walk.at = (uint32_t)((struct kpage *)o)->hint << REAP_WALK_SHIFT;
 }
 
-/* The first node in table[at..end), as an index; end if there is none. */
-static uint32_t table_find(struct node *const *table, uint32_t at, uint32_t end)
+static void walk_store(struct kobj *o)
 {
-    while (at < end && !table[at])
-        at++;
-    return at;
+    o->step = (uint8_t)walk.stage;
+    if (o->type == L4_TYPE_TASK)
+        ((struct task *)o)->reap_at = walk.at;
+    else
+        ((struct kpage *)o)->hint = (uint16_t)(walk.at >> REAP_WALK_SHIFT);
 }
 
-/* ---- task ---- */
-
-static enum reap_result reap_task_io(struct task *task)
+/* Of a table of a living task: names that were passed may have been used again. */
+static bool table_is_empty(const struct task *owner, uint32_t space, uint32_t name)
 {
-    if (task->io_nodes)
-        return reap_name(&task->obj, task->io_nodes);
-    task->obj.step = STAGE_TASK_MEMORY;
-    task->reap_at = 0;
-    return REAP_MORE;
+    uint32_t entry = space == L4_SPACE_MEM ? owner->pd_shadow[name >> SUPER_SHIFT]
+                                           : (uint32_t)(uintptr_t)owner->cap_dir[name >> SUPER_SHIFT];
+
+    return (entry & 1u) || table_find((const uint32_t *)(uintptr_t)entry, 0, TABLE_NAMES) == TABLE_NAMES;
 }
 
-/*
- * Tables of one space, from task->reap_at on; `directories` of them.  The entries of both directories are
- * words that are 0 where there is no table.
- */
-static enum reap_result reap_task_tables(struct task *task, uint32_t space, uint32_t directories)
+/* One thing goes; reads where the walk stands and leaves it there.  REAP_GONE: nothing was left. */
+static enum reap_result reap_contents(struct kobj *o)
 {
-    const uint32_t *directory = space == L4_SPACE_MEM ? task->pd_shadow
-                                                      : (const uint32_t *)(const void *)task->cap_dir;
-    uint32_t dir = task->reap_at >> 10, at = task->reap_at & 1023u, end, looked = 0;
-    struct node **table;
+    struct reap_item item;
 
-    for (; dir < directories; dir++, at = 0) {
-        if (!directory[dir])
-            continue;
-        if (directory[dir] & 1u) { /* a 4 MB node */
-            task->reap_at = dir << 10;
-            return reap_name(&task->obj, (struct node *)(uintptr_t)(directory[dir] & ~1u));
-        }
-        table = (struct node **)(uintptr_t)directory[dir];
-        while (at < 1024u) {
-            if (looked == REAP_NAMES) {
-                task->reap_at = dir << 10 | at;
-                return REAP_MORE;
-            }
-            end = min_u32(at + REAP_NAMES - looked, 1024u);
-            looked += end - at;
-            at = table_find(table, at, end);
-            if (at < end) {
-                task->reap_at = dir << 10 | at;
-                return reap_name(&task->obj, table[at]);
-            }
-        }
-        space_drop_table(task, space, dir << SUPER_SHIFT);
+    walk_load(o);
+    reap_walk_next(&walk, &item);
+    walk_store(o);
+    switch (item.kind) {
+    case REAP_END:
+        walk.o = NULL;
+        return REAP_GONE;
+    case REAP_PAUSE:
+        break;
+    case REAP_THREAD:
+        thread_unbind(item.thread, HALT_UNBOUND);
+        break;
+    case REAP_NODE:
+        return reap_flush(item.node);
+    case REAP_OBJECT:
+        reap_first(item.object);
+        break;
+    case REAP_OWN:
+        cap_leave(&o->root);
+        break;
+    case REAP_TABLE:
+        if (&item.table.owner->obj == o || table_is_empty(item.table.owner, item.table.space, item.table.name))
+            space_drop_table(item.table.owner, item.table.space, item.table.name);
+        else
+            walk.at &= ~((1u << REAP_WALK_SHIFT) - 1u);
+        break;
     }
-    task->obj.step = space == L4_SPACE_MEM ? STAGE_TASK_CAPS : STAGE_FREE;
-    task->reap_at = 0;
-    return REAP_MORE;
-}
-
-/* ---- kernel page ---- */
-
-/* The next frame of kp at or behind its hint that is in use, or NULL: kp->hint is the cursor, since
- * nothing is allocated in a dying page. */
-static struct frame *reap_next_frame(struct kpage *kp)
-{
-    struct frame *frames = &frame_table[kp->base >> PAGE_SHIFT];
-
-    while (kp->hint < kp->frames && (frames[kp->hint].use & 15u) == FRAME_FREE)
-        kp->hint++;
-    return kp->hint < kp->frames ? &frames[kp->hint] : NULL;
-}
-
-static void reap_stage(struct kpage *kp, enum reap_stage stage)
-{
-    kp->obj.step = (uint8_t)stage;
-    kp->hint = 0;
-}
-
-/* First threads, endpoints, tasks, ...: they give back most of the rest by themselves. */
-static enum reap_result reap_page_objects(struct kpage *kp)
-{
-    struct frame *f = reap_next_frame(kp);
-    char *page;
-
-    if (!f) {
-        reap_stage(kp, STAGE_PAGE_TABLES);
-        return REAP_MORE;
-    }
-    page = phys_to_virt(kp->base + ((paddr_t)kp->hint << PAGE_SHIFT));
-    if ((f->use & 15u) == FRAME_CHUNKED) {
-        for (unsigned unit = 2; unit < PAGE_SIZE / L4_UNIT; unit++) {
-            enum unit_tag tag = unit_tag_get(page, unit);
-
-            if (tag >= UNIT_THREAD && tag <= UNIT_CPU) {
-                reap_first((struct kobj *)(void *)(page + unit * L4_UNIT));
-                return REAP_MORE;
-            }
-        }
-    }
-    kp->hint++;
-    return REAP_MORE;
-}
-
-/* A frame that holds a table of `owner`: empty its names, then take it (and its twin) away. */
-static enum reap_result reap_one_table(struct kpage *kp, struct task *owner, uint32_t use,
-                                       const void *page)
-{
-    uint32_t space = use == FRAME_CAPTABLE ? L4_SPACE_CAP : L4_SPACE_MEM;
-    struct node **table = NULL;
-    uint32_t dir, at;
-
-    for (dir = 0; dir < 1024u; dir++) {
-        uint32_t shadow = owner->pd_shadow[dir];
-
-        if (use == FRAME_CAPTABLE ? owner->cap_dir[dir] == page
-            : use == FRAME_SHADOW ? shadow == (uint32_t)(uintptr_t)page
-            : (shadow && (owner->pd[dir] & PTE_PRESENT) && !(owner->pd[dir] & PTE_SUPER) &&
-               phys_to_virt(owner->pd[dir] & 0xfffff000u) == page))
-            break;
-    }
-    ASSERT(dir < 1024u);
-    if (space == L4_SPACE_CAP)
-        table = owner->cap_dir[dir];
-    else if (!(owner->pd_shadow[dir] & 1u)) /* a view has no names of its own */
-        table = (struct node **)(uintptr_t)owner->pd_shadow[dir];
-    at = table ? table_find(table, 0, 1024) : 1024;
-    if (at < 1024u)
-        return reap_name(&kp->obj, table[at]);
-    space_drop_table(owner, space, dir << SUPER_SHIFT);
-    return REAP_MORE;
-}
-
-static enum reap_result reap_page_tables(struct kpage *kp)
-{
-    struct frame *f = reap_next_frame(kp);
-    struct task *owner;
-
-    if (!f) {
-        reap_stage(kp, STAGE_PAGE_NODES);
-        return REAP_MORE;
-    }
-    owner = (struct task *)(uintptr_t)(f->use & ~31u);
-    switch (f->use & 15u) {
-    case FRAME_CHUNKED:
-        kp->hint++;
-        return REAP_MORE;
-    case FRAME_PAGETABLE:
-    case FRAME_SHADOW:
-    case FRAME_CAPTABLE:
-        return reap_one_table(kp, owner, f->use & 15u,
-                              phys_to_virt(kp->base + ((paddr_t)kp->hint << PAGE_SHIFT)));
-    default: /* the task cannot live without its directories */
-        reap_first(&owner->obj);
-        return REAP_MORE;
-    }
-}
-
-static enum reap_result reap_page_nodes(struct kpage *kp)
-{
-    struct frame *f = reap_next_frame(kp);
-    char *page;
-
-    if (!f) {
-        reap_stage(kp, STAGE_PAGE_ZERO);
-        return REAP_MORE;
-    }
-    page = phys_to_virt(kp->base + ((paddr_t)kp->hint << PAGE_SHIFT));
-    if ((f->use & 15u) == FRAME_CHUNKED) {
-        for (unsigned unit = 2; unit < PAGE_SIZE / L4_UNIT; unit++)
-            if (unit_tag_get(page, unit) == UNIT_NODE)
-                return reap_flush((struct node *)(void *)(page + unit * L4_UNIT));
-    }
-    /* Something else was made here since the first walk: begin again. */
-    reap_stage(kp, STAGE_PAGE_OBJECTS);
     return REAP_MORE;
 }
 
@@ -304,6 +179,12 @@ static enum reap_result reap_page_zero(struct kpage *kp)
 {
     uint32_t frame = (kp->base >> PAGE_SHIFT) + kp->hint;
 
+    if (kp->hint < kp->frames && frame_table[frame].use != FRAME_FREE) {
+        /* Something was made here since the walk: begin again. */
+        kp->obj.step = REAP_PAGE_OBJECTS;
+        kp->hint = 0;
+        return REAP_MORE;
+    }
     if (kp->hint == kp->frames) {
         kpage_detach(kp);
         kp->obj.step = STAGE_FREE;
@@ -330,13 +211,7 @@ static bool reap_descendants(struct kobj *o)
 
 static bool reap_dissociate(struct kobj *o)
 {
-    struct task *task = (struct task *)o;
-
     switch (o->type) {
-    case L4_TYPE_TASK:
-        if (task->threads)
-            thread_unbind(task->threads, HALT_UNBOUND);
-        return task->threads == NULL;
     case L4_TYPE_THREAD:
         return thread_dissociate((struct thread *)o);
     case L4_TYPE_ENDPOINT:
@@ -365,54 +240,30 @@ static void reap_free_task(struct task *task)
     kmem_free_page(task->io_bitmap[1]);
 }
 
-static unsigned reap_size(const struct kobj *o)
-{
-    switch (o->type) {
-    case L4_TYPE_TASK:
-        return L4_SIZE_TASK;
-    case L4_TYPE_THREAD:
-        return L4_SIZE_THREAD;
-    case L4_TYPE_ENDPOINT:
-        return L4_SIZE_ENDPOINT;
-    case L4_TYPE_RESERVATION:
-        return L4_SIZE_RESERVATION;
-    default:
-        return L4_SIZE_KPAGE;
-    }
-}
+static const uint16_t object_size[] = {
+    [L4_TYPE_TASK] = L4_SIZE_TASK, [L4_TYPE_THREAD] = L4_SIZE_THREAD, [L4_TYPE_ENDPOINT] = L4_SIZE_ENDPOINT,
+    [L4_TYPE_KPAGE] = L4_SIZE_KPAGE, [L4_TYPE_RESERVATION] = L4_SIZE_RESERVATION,
+};
 
 static void reap_free(struct kobj *o)
 {
-    struct cpu *cpu = this_cpu();
-
     if (o->root.task)
-        space_leave(&o->root);
+        cap_leave(&o->root);
     if (o->root.flags & NODE_CURSOR)
         revoke_forget(&o->root);
     if (o->type == L4_TYPE_TASK)
         reap_free_task((struct task *)o);
-    if (o->type == L4_TYPE_THREAD) {
-        struct thread *t = (struct thread *)o;
-
-        if (cpu->current == t) {
-            cpu->current = NULL;
-            cpu->resched = true;
-        }
-        if (cpu->fpu_owner == t)
-            cpu->fpu_owner = NULL;
-    }
     TRACE(DESTROY, o->id, o->type, 0);
     stack_remove(o);
-    kmem_free(o, reap_size(o));
+    kmem_free(o, object_size[o->type]);
 }
 
 /* One step of the object on top.  Stages that are over at once fall through to the next. */
 static enum reap_result reap_step(struct kobj *o)
 {
-    struct task *task = (struct task *)o;
     struct kpage *kp = (struct kpage *)o;
 
-    switch ((enum reap_stage)o->step) {
+    switch (o->step) {
     case STAGE_DESCENDANTS:
         if (!reap_descendants(o))
             return REAP_MORE;
@@ -421,31 +272,29 @@ static enum reap_result reap_step(struct kobj *o)
     case STAGE_DISSOCIATE:
         if (!reap_dissociate(o))
             return REAP_MORE;
-        if (o->type == L4_TYPE_TASK) {
-            o->step = STAGE_TASK_IO;
-            return REAP_MORE;
-        }
-        if (o->type == L4_TYPE_KPAGE) {
-            reap_stage(kp, STAGE_PAGE_OBJECTS);
+        if (o->type == L4_TYPE_TASK || o->type == L4_TYPE_KPAGE) {
+            reap_walk_start(&walk, o);
+            walk_store(o);
             return REAP_MORE;
         }
         break;
-    case STAGE_TASK_IO:
-        return reap_task_io(task);
-    case STAGE_TASK_MEMORY:
-        return reap_task_tables(task, L4_SPACE_MEM, L4_USER_TOP >> SUPER_SHIFT);
-    case STAGE_TASK_CAPS:
-        return reap_task_tables(task, L4_SPACE_CAP, 1024u);
-    case STAGE_PAGE_OBJECTS:
-        return reap_page_objects(kp);
-    case STAGE_PAGE_TABLES:
-        return reap_page_tables(kp);
-    case STAGE_PAGE_NODES:
-        return reap_page_nodes(kp);
     case STAGE_PAGE_ZERO:
         return reap_page_zero(kp);
     case STAGE_FREE:
         break;
+    default: {
+        enum reap_result result = reap_contents(o);
+
+        if (result != REAP_GONE)
+            return result;
+        if (o->type == L4_TYPE_KPAGE) {
+            o->step = STAGE_PAGE_ZERO;
+            kp->hint = 0;
+            return REAP_MORE;
+        }
+        o->step = STAGE_FREE;
+        break;
+    }
     }
     /* An operation that held a node across a preemption may have mapped it after the first walk. */
     if (!reap_descendants(o))

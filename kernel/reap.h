@@ -33,6 +33,53 @@ bool reap_pending(void);
  */
 enum step reap_run(struct thread *self);
 
+/* ---- what goes with an object: reap_walk.c ---- */
+
+enum reap_walk_stage {
+    REAP_TASK_THREADS, REAP_TASK_IO, REAP_TASK_MEMORY, REAP_TASK_CAPS,
+    REAP_PAGE_OBJECTS, REAP_PAGE_TABLES, REAP_PAGE_NODES,
+    REAP_WALK_OVER
+};
+
+enum reap_kind {
+    REAP_END,    /* nothing more */
+    REAP_PAUSE,  /* nothing yet: a preemption point, and ask again */
+    REAP_THREAD, /* unbound from its dying task */
+    REAP_NODE,   /* loses all rights, with all below it */
+    REAP_OBJECT, /* destroyed */
+    REAP_OWN,    /* the creator's capability of the dying object itself leaves its name */
+    REAP_TABLE   /* its names have been passed: it goes */
+};
+
+struct reap_item {
+    enum reap_kind kind;
+    union {
+        struct thread *thread;
+        struct node *node;
+        struct kobj *object;
+        struct { struct task *owner; uint32_t space, name; } table;
+    };
+};
+
+/*
+ * A walk over what must go before the object o can: the reaper and the debugger's dry run ask the same
+ * questions.  The reaper makes each thing go and asks again at the same position; the dry run passes on.
+ * Reads only; every call is bounded.  Of other types than tasks and kernel pages nothing is found.
+ */
+struct reap_walk {
+    struct kobj *o;
+    enum reap_walk_stage stage;
+    uint32_t at;      /* frame or directory entry << REAP_WALK_SHIFT, and what is in it; or an address */
+    const void *page; /* the table of a kernel page that was looked at last, and its directory index */
+    uint32_t dir;
+};
+#define REAP_WALK_SHIFT 11u
+
+void reap_walk_start(struct reap_walk *w, struct kobj *o);
+/* The next thing at the position or behind it; the position stands at it then. */
+void reap_walk_next(struct reap_walk *w, struct reap_item *item);
+void reap_walk_pass(struct reap_walk *w, const struct reap_item *item);
+
 /* The stack from the top, for check and kdb: linked by reap_next. */
 extern struct kobj *reap_top;
 extern struct revoke reap_revoke; /* the flush under way; belongs to whatever stands on top */

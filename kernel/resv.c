@@ -9,10 +9,12 @@
 #include "kernel/resv.h"
 
 #include "kernel/lib/div64.h"
+#include "kernel/lib/string.h"
 #include "kernel/reap.h"
 #include "kernel/sched.h"
 
 #define OVERRUN_MAX ((uint64_t)UINT32_MAX) /* ticks; more than any budget */
+#define DETACH_STEP 16u   /* reservations of a dying thread, and */
 #define REPARENT_STEP 16u /* children of a dying reservation that move between preemption points */
 
 /* ---- numbers ---- */
@@ -308,10 +310,13 @@ void resv_detach(struct resv *r)
     }
 }
 
-void resv_drop_thread(struct thread *t)
+bool resv_drop_thread(struct thread *t)
 {
-    while (t->resv_list)
+    if (t->resv)
+        set_position(t, NULL); /* no search for the next one with budget */
+    for (unsigned n = 0; t->resv_list && n < DETACH_STEP; n++)
         resv_detach(t->resv_list);
+    return !t->resv_list;
 }
 
 /* ---- shares and the tree of splits ---- */
@@ -481,7 +486,6 @@ bool resv_dissociate(struct resv *r)
 
 void resv_init(struct resv *r)
 {
-    struct kobj head = r->obj;
-
-    *r = (struct resv){ .obj = head, .refill = { .kind = DEADLINE_REFILL } };
+    memset(&r->obj + 1, 0, sizeof *r - sizeof r->obj);
+    r->refill.kind = DEADLINE_REFILL;
 }

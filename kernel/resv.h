@@ -60,7 +60,7 @@ STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct resv) == L4_SIZE_RESERVATION)
 void resv_init(struct resv *r);
 void resv_attach(struct resv *r, struct thread *t, uint32_t position); /* breaks an older association */
 void resv_detach(struct resv *r);
-void resv_drop_thread(struct thread *t);              /* detach all of a thread's */
+bool resv_drop_thread(struct thread *t);              /* detach some of a halted thread's; true: all are */
 void resv_refill_due(struct resv *r);                 /* from the deadline heap */
 uint32_t resv_used_us(const struct resv *r);
 uint32_t resv_left_us(const struct resv *r);

@@ -161,7 +161,7 @@ static void revoke_weaken(struct revoke *rv, struct node *n, uint32_t rights)
 
 ALWAYS_INLINE void revoke_check_conversions(struct node *n, uint32_t rights)
 {
-    if (UNLIKELY((n->flags & NODE_CONVERTER) && !(rights & L4_T)))
+    if (UNLIKELY(node_loses_kpages(n, rights)))
         revoke_conversions(n);
 }
 
@@ -377,7 +377,7 @@ static bool revoke_root_empty(const struct revoke *rv, struct node *root)
     if (!(root->flags & NODE_ROOT))
         return true;
     /* The creator's last right: destruction.  The name stays until the object is gone. [M 2.5.1] */
-    if ((rv->how & REVOKE_SELF) && root->task)
+    if ((rv->how & REVOKE_SELF) && node_kills(root, 0))
         reap_push(node_kobj(root));
     return false;
 }
@@ -469,6 +469,16 @@ NO_FRAME_POINTER enum step revoke_below(struct revoke *rv, struct node *root, ui
     step = revoke_step(rv);
     rv->spent = (uint8_t)(rv->spent + (REVOKE_WORK - (unsigned)left));
     return step;
+}
+
+bool revoke_creator(struct node *n, uint32_t mask)
+{
+    if (!node_kills(n, node_rights(n) & ~mask) || node_has_children(n))
+        return false;
+    n->name &= ~15u;
+    cap_epoch++;
+    reap_push(node_kobj(n));
+    return true;
 }
 
 void revoke_cancel(struct revoke *rv)

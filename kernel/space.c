@@ -42,6 +42,18 @@ static void refs_to_parent(const struct node *n, uint32_t refs)
 
 /* ---- look-ups ---- */
 
+uint32_t table_find(const uint32_t *words, uint32_t at, uint32_t end)
+{
+    const uint32_t *w = words + at;
+
+    for (; end - at >= 8u; at += 8u, w += 8)
+        if (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7])
+            break;
+    while (at < end && !words[at])
+        at++;
+    return at;
+}
+
 struct node *mem_lookup(const struct task *task, uint32_t address)
 {
     return page_lookup(task, address);
@@ -151,24 +163,28 @@ static bool io_open(uint32_t rights)
     return (rights & (L4_R | L4_W)) == (L4_R | L4_W);
 }
 
+#define IO_PAGE_PORTS (PAGE_SIZE * 8u)
+
+ALWAYS_INLINE uint8_t *io_byte(const struct task *task, uint32_t port)
+{
+    return &task->io_bitmap[port / IO_PAGE_PORTS][port % IO_PAGE_PORTS / 8u];
+}
+
 /* Make the bitmap show whether the ports of n are open. */
 static void io_show(struct task *task, const struct node *n, bool open)
 {
     uint32_t first = n->obj >> L4_NAME_SHIFT, last = node_last(n) >> L4_NAME_SHIFT;
 
-    for (uint32_t port = first; port <= last;) {
-        uint8_t *byte = &task->io_bitmap[port >> 15][(port & 0x7fffu) >> 3];
+    /* A power of two of ports, aligned: bits of one byte, bytes of one page, or both pages. */
+    if (last - first < 8u) {
+        uint8_t *byte = io_byte(task, first), mask = (uint8_t)((2u << (last & 7u)) - (1u << (first & 7u)));
 
-        if ((port & 7u) == 0 && last - port >= 7u) {
-            *byte = open ? 0 : 0xff;
-            port += 8u;
-            continue;
-        }
-        if (open)
-            *byte &= (uint8_t)~(1u << (port & 7u));
-        else
-            *byte |= (uint8_t)(1u << (port & 7u));
-        port++;
+        *byte = open ? *byte & (uint8_t)~mask : *byte | mask;
+    } else if (last - first < IO_PAGE_PORTS) {
+        memset(io_byte(task, first), open ? 0 : 0xff, (last - first + 1u) / 8u);
+    } else {
+        memset(task->io_bitmap[0], open ? 0 : 0xff, PAGE_SIZE);
+        memset(task->io_bitmap[1], open ? 0 : 0xff, PAGE_SIZE);
     }
     if (++io_last_version == 0)
         io_last_version = 1;
@@ -183,6 +199,11 @@ static void io_enter(struct task *task, struct node *n)
         link = &(*link)->io_next;
     n->io_next = *link;
     *link = n;
+    if (!task->io_filled) {
+        memset(task->io_bitmap[0], 0xff, PAGE_SIZE);
+        memset(task->io_bitmap[1], 0xff, PAGE_SIZE);
+        task->io_filled = true;
+    }
     if (io_open(node_rights(n)))
         io_show(task, n, true);
     else if (task->io_version == 0)
@@ -231,8 +252,8 @@ void space_enter(struct task *task, struct node *n)
     }
     switch (node_space(n)) {
     case L4_SPACE_CAP:
-        ASSERT(task->cap_dir[dir] && !task->cap_dir[dir][table_index(base)]);
-        task->cap_dir[dir][table_index(base)] = n;
+        ASSERT(task->cap_dir[dir] && !*cap_slot(task, n));
+        *cap_slot(task, n) = n;
         break;
     case L4_SPACE_MEM:
         ASSERT(dir < USER_ENTRIES && node_is_super(n) && task->pd_shadow[dir] == 0);
@@ -264,16 +285,15 @@ static uint32_t super_take(struct node *n)
 uint32_t space_take(struct node *n)
 {
     struct task *task = n->task;
-    uint32_t base = node_base(n), refs = 0;
+    uint32_t refs = 0;
 
     if (LIKELY(node_is_page(n)))
         return node_flag_refs(page_take(n));
     switch (node_space(n)) {
     case L4_SPACE_CAP:
-        ASSERT(task->cap_dir[dir_index(base)][table_index(base)] == n);
-        task->cap_dir[dir_index(base)][table_index(base)] = NULL;
-        cap_epoch++;
-        break;
+        ASSERT(*cap_slot(task, n) == n);
+        cap_leave(n);
+        return 0;
     case L4_SPACE_MEM:
         refs = super_take(n);
         break;

@@ -10,12 +10,10 @@
  */
 #include "kernel/create.h"
 
-#include <arch/cpu.h>
 #include <arch/paging.h>
 #include "kernel/fault.h"
 #include "kernel/flexpage.h"
 #include "kernel/ipc.h"
-#include "kernel/lib/string.h"
 #include "kernel/map.h"
 #include "kernel/reap.h"
 #include "kernel/resv.h"
@@ -27,8 +25,6 @@
 #define SPACE_RES 2u
 #define PARAM0    3u
 #define PARAM1    4u
-
-#define TABLE_NAMES 1024u
 
 /* A decoded call. */
 struct create_args {
@@ -44,9 +40,13 @@ struct create_args {
 
 void create_publish(struct thread *t, struct kobj *o, uint32_t name, uint32_t rights)
 {
+    struct node **slot;
+
     o->root.task = t->task;
     o->root.name = L4_CAP_FPAGE(name >> L4_NAME_SHIFT, rights);
-    space_enter(t->task, &o->root);
+    slot = cap_slot(t->task, &o->root);
+    ASSERT(!*slot);
+    *slot = &o->root;
     t->names.fpage = name;
     t->names.id = o->id;
     TRACE(CREATE, o->id, o->type, 0);
@@ -74,22 +74,38 @@ void create_cancel(struct thread *t)
 
 /* ---- tasks ---- */
 
-#define IO_BITMAPS 2u
+const enum frame_use task_page_use[L4_TASK_PAGES] = {
+    FRAME_PAGEDIR, FRAME_DIRSHADOW, FRAME_CAPDIR, FRAME_IOBITMAP, FRAME_IOBITMAP,
+};
+
+/* Three pages are cleared, here or by the allocator; the bitmaps wait for the first port. */
+void task_init(struct task *task, void *const page[L4_TASK_PAGES])
+{
+    task->pd = page[0];
+    task->pd_phys = virt_to_phys(page[0]);
+    task->pd_shadow = page[1];
+    task->cap_dir = page[2];
+    task->io_bitmap[0] = page[3];
+    task->io_bitmap[1] = page[4];
+    task->io_nodes = NULL;
+    task->threads = NULL;
+    task->io_version = 0;
+    task->reap_at = 0;
+    task->io_filled = false;
+    arch_pagedir_init(task->pd);
+}
 
 enum l4_detail task_build(struct task **out, const struct kres *res)
 {
     enum l4_detail detail;
     struct task *task = kmem_alloc(res, L4_SIZE_TASK, UNIT_TASK, &detail);
-    static const enum frame_use use[L4_TASK_PAGES] = {
-        FRAME_PAGEDIR, FRAME_DIRSHADOW, FRAME_CAPDIR, FRAME_IOBITMAP, FRAME_IOBITMAP,
-    };
     void *page[L4_TASK_PAGES];
     unsigned i;
 
     if (!task)
         return detail;
     for (i = 0; i < L4_TASK_PAGES; i++) {
-        page[i] = kmem_alloc_page(res, use[i], task, &detail);
+        page[i] = kmem_alloc_page(res, task_page_use[i], task, &detail);
         if (!page[i]) {
             while (i-- > 0)
                 kmem_free_page(page[i]);
@@ -98,15 +114,7 @@ enum l4_detail task_build(struct task **out, const struct kres *res)
         }
     }
     kobj_init(&task->obj, L4_TYPE_TASK);
-    task->pd = page[0];
-    task->pd_phys = virt_to_phys(page[0]);
-    task->pd_shadow = page[1];
-    task->cap_dir = page[2];
-    for (i = 0; i < IO_BITMAPS; i++) {
-        task->io_bitmap[i] = page[L4_TASK_PAGES - IO_BITMAPS + i];
-        memset(task->io_bitmap[i], 0xff, PAGE_SIZE);
-    }
-    arch_pagedir_init(task->pd);
+    task_init(task, page);
     *out = task;
     return L4_D_NONE;
 }
@@ -135,15 +143,10 @@ static uint32_t initial_decode(const struct thread *t, struct create_args *args)
 /* The names of the table that was made for the new object, all empty again?  Then it goes, too. */
 static void drop_new_table(struct task *task, uint32_t name)
 {
-    struct node **table = task->cap_dir[name >> SUPER_SHIFT];
-    unsigned i;
+    const uint32_t *table = (const uint32_t *)(const void *)task->cap_dir[name >> SUPER_SHIFT];
 
-    if (!table)
-        return;
-    for (i = 0; i < TABLE_NAMES; i++)
-        if (table[i])
-            return;
-    space_drop_table(task, L4_SPACE_CAP, name);
+    if (table && table_find(table, 0, TABLE_NAMES) == TABLE_NAMES)
+        space_drop_table(task, L4_SPACE_CAP, name);
 }
 
 /* The initial mapping failed and the task is with the reaper: help until nothing is left of it. */
@@ -231,7 +234,6 @@ static struct kobj *build(const struct create_args *args, enum l4_detail *detail
             return NULL;
         kobj_init(&thread->obj, L4_TYPE_THREAD);
         thread_init(thread);
-        arch_fpu_init(thread);
         return &thread->obj;
     case L4_TYPE_ENDPOINT:
         ep = kmem_alloc(&args->obj, L4_SIZE_ENDPOINT, UNIT_ENDPOINT, detail);
@@ -254,25 +256,26 @@ static struct kobj *build(const struct create_args *args, enum l4_detail *detail
 
 /* ---- the call ---- */
 
-/* ObjRes, SpaceRes: capabilities of one table at most.  Nil is well-formed. */
-static bool is_resource(uint32_t word)
+/* ObjRes, SpaceRes: a flexpage of capabilities, of one table at most; or nil. */
+ALWAYS_INLINE bool is_resource(uint32_t word)
 {
-    struct flexpage fp;
+    unsigned order = (word >> 4) & 63u, space = (word >> 10) & 3u;
 
-    if (flexpage_decode(word, &fp) != L4_D_NONE)
-        return false;
-    return word == 0 || (fp.space == L4_SPACE_CAP && fp.order <= SUPER_SHIFT);
+    return word == 0 || (space == L4_SPACE_CAP && order >= L4_NAME_SHIFT && order <= SUPER_SHIFT);
 }
 
-/* 0, or the W0 that the call ends with.  Changes nothing. */
-static uint32_t create_decode(const struct thread *t, struct create_args *args)
+/* 0, or the W0 that the call ends with.  *new_table: the name has no table yet.  Changes nothing. */
+static uint32_t create_decode(const struct thread *t, struct create_args *args, bool *new_table)
 {
     uint32_t w0 = t->frame.w[0], error = 0;
+    struct node **table;
 
-    *args = (struct create_args){
-        .type = (enum l4_type)((w0 >> 4) & 7u), .name = w0 & L4_CAP_INVALID,
-        .obj = { t->task, t->frame.w[OBJ_RES] }, .space = { t->task, t->frame.w[SPACE_RES] },
-    };
+    args->type = (enum l4_type)((w0 >> 4) & 7u);
+    args->name = w0 & L4_CAP_INVALID;
+    args->obj = (struct kres){ t->task, t->frame.w[OBJ_RES] };
+    args->space = (struct kres){ t->task, t->frame.w[SPACE_RES] };
+    args->region_fault = L4_D_NONE;
+    args->source.names = 0;
     if (args->type < L4_TYPE_TASK || args->type > L4_TYPE_RESERVATION || args->name == L4_CAP_INVALID)
         return L4_ERR(L4_PARAM, L4_D_BAD_VALUE, 0);
     if (!is_resource(args->obj.fpage))
@@ -285,9 +288,11 @@ static uint32_t create_decode(const struct thread *t, struct create_args *args)
         error = convert_decode(t, t->frame.w[PARAM0], &args->region, &args->region_fault);
     if (error)
         return error;
-    if (cap_lookup(t->task, args->name >> L4_NAME_SHIFT))
+    table = t->task->cap_dir[args->name >> SUPER_SHIFT];
+    *new_table = !table;
+    if (table && table[(args->name >> L4_NAME_SHIFT) & (TABLE_NAMES - 1u)])
         return L4_ERR(L4_EXISTS, L4_D_OCCUPIED, 0);
-    if (!args->space.fpage && !space_backed(t->task, L4_CAP_FPAGE(args->name >> L4_NAME_SHIFT, 0)))
+    if (!table && !args->space.fpage)
         return L4_ERR(L4_NOTABLE, L4_D_NO_CAPTABLE, 0);
     return 0;
 }
@@ -304,7 +309,7 @@ static void resource_fault(struct thread *t, enum l4_fault_op op, uint32_t fpage
     fault_cap(t, op, reason, L4_TYPE_KPAGE, L4_W, fp.base, word, sys_create);
 }
 
-/* True if a fault is under way. */
+/* True if a fault is under way: conversion and resources are looked at in the order of their words. */
 static bool create_faults(struct thread *t, const struct create_args *args, bool new_table)
 {
     if (args->region_fault != L4_D_NONE)
@@ -322,31 +327,30 @@ static bool create_faults(struct thread *t, const struct create_args *args, bool
 void sys_create(struct thread *t)
 {
     struct create_args args;
-    enum l4_detail detail;
+    enum l4_detail detail = L4_D_NONE;
     struct kobj *o;
-    uint32_t error = create_decode(t, &args);
     bool new_table;
+    uint32_t error = create_decode(t, &args, &new_table);
 
-    if (error) {
+    if (UNLIKELY(error)) {
         sys_finish(t, error);
         return;
     }
-    new_table = !space_backed(t->task, L4_CAP_FPAGE(args.name >> L4_NAME_SHIFT, 0));
-    if (create_faults(t, &args, new_table))
-        return;
-
-    if (new_table) {
+    if (UNLIKELY(new_table)) {
+        if (create_faults(t, &args, true))
+            return;
         detail = space_add_table(t->task, L4_SPACE_CAP, args.name, &args.space);
         if (detail != L4_D_NONE) {
             sys_finish(t, L4_ERR(L4_NOMEM, detail, SPACE_RES));
             return;
         }
     }
-    o = build(&args, &detail);
-    if (!o) {
+    o = args.region_fault == L4_D_NONE ? build(&args, &detail) : NULL;
+    if (UNLIKELY(!o)) {
         if (new_table)
             space_drop_table(t->task, L4_SPACE_CAP, args.name);
-        sys_finish(t, L4_ERR(L4_NOMEM, detail, OBJ_RES));
+        if (!create_faults(t, &args, false)) /* else nothing usable was named at all */
+            sys_finish(t, L4_ERR(L4_NOMEM, detail, OBJ_RES));
         return;
     }
     if (args.type == L4_TYPE_KPAGE) {
@@ -354,7 +358,7 @@ void sys_create(struct thread *t)
         return;
     }
     create_publish(t, o, args.name, L4_RIGHTS_ALL);
-    if (args.type != L4_TYPE_TASK || !args.source.names) {
+    if (LIKELY(args.type != L4_TYPE_TASK || !args.source.names)) {
         sys_finish(t, 0);
         return;
     }

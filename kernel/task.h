@@ -25,7 +25,8 @@ struct task {
     struct thread *threads;     /* bound threads, doubly linked by task_next/task_prev, NULL-ended */
     uint32_t io_version;        /* changes with io_bitmap; 0 = no ports at all */
     uint32_t reap_at;           /* destruction: next name block */
-    uint8_t spare[168];         /* the published size has room for what is to come */
+    bool io_filled;             /* io_bitmap has been made: not before the task has a port */
+    uint8_t spare[167];         /* the published size has room for what is to come */
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct task) == L4_SIZE_TASK);
 
@@ -37,6 +38,21 @@ ALWAYS_INLINE struct node *cap_lookup(const struct task *task, uint32_t id)
     struct node **table = task->cap_dir[(id >> 10) & 1023u];
     return table ? table[id & 1023u] : NULL;
 }
+/* The place of a capability that a node carries as its name; the table is there. */
+ALWAYS_INLINE struct node **cap_slot(const struct task *task, const struct node *n)
+{
+    return &task->cap_dir[n->name >> 22][(n->name >> L4_NAME_SHIFT) & 1023u];
+}
+/* Counts whenever a capability loses a right or its name: what was looked up before may be stale. */
+extern uint64_t cap_epoch;
+/* A capability leaves its name: what space_take() comes to. */
+ALWAYS_INLINE void cap_leave(struct node *n)
+{
+    *cap_slot(n->task, n) = NULL;
+    n->task = NULL;
+    n->name &= ~15u;
+    cap_epoch++;
+}
 struct node *mem_lookup(const struct task *task, uint32_t address); /* small or 4 MB node, or NULL */
 struct node *io_lookup(const struct task *task, uint32_t port);
 
@@ -47,8 +63,12 @@ struct node *io_lookup(const struct task *task, uint32_t port);
 struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type type, uint32_t rights,
                         enum l4_detail *reason) MUST_CHECK;
 
-/* Counts whenever a capability loses a right or its name: what was looked up before may be stale. */
-extern uint64_t cap_epoch;
+#define TABLE_NAMES 1024u
+/*
+ * The entries of both directories and of all tables are words that are 0 where there is nothing: the first that
+ * is not in words[at, end), or end.
+ */
+uint32_t table_find(const uint32_t *words, uint32_t at, uint32_t end);
 
 /* ---- names: space.c.  All O(1) but the IO list ---- */
 
@@ -91,7 +111,11 @@ void space_drop_table(struct task *task, uint32_t space, uint32_t name);
  */
 enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access, const struct kres *view_res);
 
-/* A task's fresh spaces, all or nothing. L4_D_NONE or the allocator's detail.  sys_create.c */
+/* What the five pages of a task are for, in the order of allocation.  [G50] */
+extern const enum frame_use task_page_use[L4_TASK_PAGES];
+/* Empty spaces in these pages.  The head, task->obj, is the caller's. */
+void task_init(struct task *task, void *const page[L4_TASK_PAGES]);
+/* A task with fresh spaces, all or nothing. L4_D_NONE or the allocator's detail.  sys_create.c */
 enum l4_detail task_build(struct task **out, const struct kres *res);
 /* t will not finish the create it is in, if any: what was built so far goes to the reaper. */
 void create_cancel(struct thread *t);

@@ -11,6 +11,7 @@
 #include "kernel/cpu.h"
 #include "kernel/ipc.h"
 #include "kernel/irq.h"
+#include "kernel/lib/string.h"
 #include "kernel/reap.h"
 #include "kernel/resv.h"
 #include "kernel/sched.h"
@@ -23,6 +24,7 @@ void thread_init(struct thread *t)
 {
     unsigned i;
 
+    memset(&t->frame, 0, offsetof(struct thread, msg) - offsetof(struct thread, frame));
     t->frame.cs = SEL_USER_CS;
     t->frame.ss = SEL_USER_DS;
     t->frame.eflags = EFLAGS_IF | EFLAGS_FIXED;
@@ -132,11 +134,12 @@ bool thread_dissociate(struct thread *t)
 {
     struct cpu *cpu = this_cpu();
 
-    thread_unbind(t, HALT_DEAD);
-    resv_drop_thread(t);
-    arch_fpu_release(t);
+    thread_unbind(t, HALT_UNBOUND);
+    if (!resv_drop_thread(t))
+        return false;
+    t->halt_reason = HALT_DEAD;
     if (cpu->fpu_owner == t)
-        cpu->fpu_owner = NULL;
+        arch_fpu_release(t);
     if (cpu->current == t) {
         cpu->current = NULL;
         cpu->resched = true;

@@ -99,7 +99,6 @@ struct thread {
     /* An exception inside the entry stub, such as a debugger's breakpoint, pushes its frame here. */
     uint32_t entry_room[12];
     struct user_frame frame;            /* user registers; the CPU pushes here.  Offset known to entry.asm */
-    uint32_t msg[THREAD_MSG_WORDS];
     struct task *task;             /* bound, or NULL */
     struct thread *task_next, *task_prev;
     uint8_t state;                 /* enum thread_state; written by thread_set_state() only */
@@ -121,10 +120,8 @@ struct thread {
     thread_cont *outer;            /* nested: what `cont` becomes when the kernel-made IPC is over */
     struct ipc *ipc;               /* active operation: &uipc or &kipc */
     struct ipc uipc, kipc;
-    uint32_t kmsg[THREAD_KMSG_WORDS];
     struct thread *queue_next, *queue_prev; /* endpoint queue, circular */
     struct deadline timeout;       /* kind DEADLINE_IPC */
-    struct map_state map;
     struct name_state names;
     struct revoke revoke;
     uint32_t tcr[L4_TCR_COUNT];    /* 1 is not stored */
@@ -134,8 +131,12 @@ struct thread {
     uint32_t fault_vector, fault_error, fault_address;
     uint64_t blocked_since;
     uint32_t switches;
-    uint8_t fpu[512] __attribute__((aligned(16)));
     bool fpu_used;
+    /* From here on nothing is read that was not written before: not cleared at creation. */
+    uint32_t msg[THREAD_MSG_WORDS];
+    uint32_t kmsg[THREAD_KMSG_WORDS];
+    struct map_state map;
+    uint8_t fpu[512] __attribute__((aligned(16))); /* with fpu_used */
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct thread) <= L4_SIZE_THREAD);
 
@@ -155,7 +156,7 @@ ALWAYS_INLINE uint32_t *thread_msg(struct thread *t, unsigned n)
 }
 
 struct thread *thread_current(void);
-/* Defaults: halted, TCR 4-9 invalid [G23].  The memory is zeroed; the head, t->obj, is the caller's. */
+/* Defaults: halted, TCR 4-9 invalid [G23].  The head, t->obj, is the caller's. */
 void thread_init(struct thread *t);
 void thread_set_state(struct thread *t, enum thread_state state); /* tells the scheduler too */
 void thread_halt(struct thread *t, enum halt_reason why); /* now; not in a queue */

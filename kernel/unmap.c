@@ -31,7 +31,6 @@ enum unmap_stage { UNMAP_CHECK, UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 #define ONE_TO_UNMAP 0x10u   /* of these: UC 1, FC 0 */
 #define COUNT_MAX  255u
 #define REGISTER_PAGES 4u    /* flexpages in W1..W4 */
-#define TABLE_NAMES 1024u
 
 /* What stands at a name, and which part of it the flexpage selects, in object addresses. */
 struct target {
@@ -170,8 +169,14 @@ static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool f
         spend(work, fp->space == L4_SPACE_IO ? UNMAP_IO : 1);
         if (!next_target(t->task, fp, &s->offset, &target))
             continue;
-        if (!flush && !memory && !node_has_children(target.node))
-            continue;
+        if (!memory && !node_has_children(target.node)) {
+            if (!flush)
+                continue;
+            if (revoke_creator(target.node, mask)) {
+                spend(work, UNMAP_TARGET);
+                continue;
+            }
+        }
         if (LIKELY(!flush)) {
             if (revoke_below(&t->revoke, target.node, target.lo, target.last, mask) == STEP_PREEMPTED)
                 return STEP_PREEMPTED;

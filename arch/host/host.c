@@ -63,7 +63,7 @@ void arch_tlb_flush_all(const struct task *task)
 
 void arch_pagedir_init(uint32_t *pd)
 {
-    memset(pd + 768, 0, 256 * sizeof *pd);
+    memset(pd, 0, 1024 * sizeof *pd);
 }
 
 void arch_load_space(struct task *task)
@@ -237,11 +237,6 @@ void arch_fpu_release(struct thread *t)
 {
     if (this_cpu()->fpu_owner == t)
         this_cpu()->fpu_owner = NULL;
-}
-
-void arch_fpu_init(struct thread *t)
-{
-    memset(t->fpu, 0, sizeof t->fpu);
 }
 
 uint32_t arch_cpu_features(void) { return 0; }

@@ -125,6 +125,8 @@ void fpu_prepare(const struct thread *t); /* no-op unless: is t the owner == fpu
 extern bool fpu_trapping; /* CR0.TS as we set it last; a task switch sets it too */
 /* #NM of t in user mode: false if there is no FPU. */
 bool fpu_take(struct thread *t);
+/* t->fpu becomes the state of a thread that has used nothing yet. */
+void fpu_clear(struct thread *t);
 
 /* ---- IO ports: cpu/cpu.c ---- */
 

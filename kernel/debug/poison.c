@@ -17,7 +17,7 @@ static void fill(void *start, unsigned bytes, uint32_t pattern)
         *at++ = pattern;
 }
 
-/* The allocator clears what it hands out, and a node is written as a whole: nobody reads what is free. */
+/* Nobody reads what is free: the allocator, or who gets it, clears what must be clear; a node is written as a whole. */
 static void fill_free_memory(uint32_t pattern)
 {
     for (uint32_t i = 0; i < frame_count; i++) {

@@ -11,7 +11,8 @@ const struct l4_bootinfo *guest_boot;
 uint32_t guest_expectations;
 
 uint32_t guest_failures;
-static uint32_t next_cap, next_stack, case_failed;
+#define FIRST_NEW 0x210u
+static uint32_t next_cap = FIRST_NEW, next_stack, case_failed;
 static bool use_sysenter;
 
 #define STACKS 24u
@@ -427,7 +428,7 @@ static bool run_case(const struct guest_case *c, unsigned number)
     uint32_t after[4], expected = guest_expectations;
 
     case_failed = 0;
-    next_cap = 0x210;
+    next_cap = FIRST_NEW;
     next_stack = 0;
     if (!known)
         kernel_state(before);

@@ -342,7 +342,85 @@ TEST(first_fit_is_exact)
     EXPECT(kmem_alloc_page_in(kp, FRAME_CAPTABLE, sigma0_task) == NULL);
     kmem_free(c, L4_SIZE_ENDPOINT);
     EXPECT(kmem_alloc_in(kp, L4_SIZE_ENDPOINT, UNIT_ENDPOINT) == c);
-    EXPECT_EQ(((uint32_t *)(void *)c)[0], 0);
+    EXPECT_EQ(((struct kobj *)(void *)c)->id, 0);
+}
+
+/* The same by a plain search: which units of which frames are taken, and by objects of how many units. */
+#define FIT_FRAMES 32u
+static uint8_t taken[FIT_FRAMES][PAGE_UNITS];
+
+static bool frame_in_use(unsigned frame)
+{
+    for (unsigned unit = 2; unit < PAGE_UNITS; unit++)
+        if (taken[frame][unit])
+            return true;
+    return false;
+}
+
+static bool fits(unsigned frame, unsigned unit, unsigned units)
+{
+    for (unsigned i = 0; i < units; i++)
+        if (unit + i >= PAGE_UNITS || taken[frame][unit + i])
+            return false;
+    return true;
+}
+
+static bool plain_search(unsigned units, unsigned *frame, unsigned *unit)
+{
+    for (int chunked = 1; chunked >= 0; chunked--)
+        for (*frame = 0; *frame < FIT_FRAMES; *frame += 1)
+            for (*unit = 2; *unit < PAGE_UNITS; *unit += 1)
+                if (frame_in_use(*frame) == (chunked != 0) && fits(*frame, *unit, units))
+                    return true;
+    return false;
+}
+
+/* The first unit from `unit` on that starts a node, or an object of more than one unit. */
+static unsigned plain_start(unsigned frame, unsigned unit, bool node)
+{
+    while (unit < PAGE_UNITS && (node ? taken[frame][unit] != 1 : taken[frame][unit] < 2 || taken[frame][unit] > 62))
+        unit++;
+    return unit;
+}
+
+TEST(first_fit_agrees_with_a_plain_search)
+{
+    static const uint8_t sizes[] = { 1, 1, 2, 2, 4, 8, 62 };
+    struct kpage *kp;
+    char *base;
+
+    boot();
+    memset(taken, 0, sizeof taken);
+    seed = 7;
+    kp = (struct kpage *)node_kobj(cap_lookup(sigma0_task, L4_S0_KPAGE + 1));
+    base = phys_to_virt(kp->base);
+    EXPECT_EQ(kp->frames, FIT_FRAMES);
+    for (unsigned round = 0; round < 20000; round++) {
+        unsigned units = sizes[pick(ARRAY_SIZE(sizes))], frame = pick(FIT_FRAMES), unit = 2 + pick(PAGE_UNITS - 2u);
+        /* Mostly more at first, mostly fewer then, and so on. */
+        bool take = pick(8) < (round / 2500 % 2 ? 3u : 6u);
+        char *at;
+
+        if (take) {
+            bool found = plain_search(units, &frame, &unit);
+
+            at = kmem_alloc_in(kp, units * L4_UNIT, units == 1 ? UNIT_NODE : UNIT_KPAGE);
+            EXPECT(at == (found ? base + frame * PAGE_SIZE + unit * L4_UNIT : NULL));
+            if (!found)
+                continue;
+            taken[frame][unit] = (uint8_t)units;
+            memset(&taken[frame][unit + 1], 0xff, units - 1);
+        } else if (taken[frame][unit] && taken[frame][unit] <= 62) {
+            units = taken[frame][unit];
+            kmem_free(base + frame * PAGE_SIZE + unit * L4_UNIT, units * L4_UNIT);
+            memset(&taken[frame][unit], 0, units);
+        }
+        if (frame_in_use(frame)) {
+            at = base + frame * PAGE_SIZE;
+            EXPECT_EQ(unit_find_object(at, unit), plain_start(frame, unit, false));
+            EXPECT_EQ(unit_find_node(at, unit), plain_start(frame, unit, true));
+        }
+    }
 }
 
 /* ---- each invariant can fail: break it, see it, mend it ---- */
@@ -462,6 +540,7 @@ TEST(rules_of_memory_and_io_can_fail)
     EXPECT(io != NULL);
     EXPECT_RULE("IO-1", sigma0_task->io_bitmap[0][0x60 / 8] |= 1, sigma0_task->io_bitmap[0][0x60 / 8] &= 0xfe);
     EXPECT_RULE("IO-1", sigma0_task->io_version = 0, sigma0_task->io_version = 9);
+    EXPECT_RULE("IO-1", sigma0_task->io_filled = false, sigma0_task->io_filled = true);
     first = sigma0_task->io_nodes;
     EXPECT_RULE("IO-2", sigma0_task->io_nodes = first->io_next, sigma0_task->io_nodes = first);
     expect_consistent();

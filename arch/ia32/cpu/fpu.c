@@ -55,10 +55,9 @@ static void restore(const struct thread *t)
         __asm__ volatile("frstor %0" : : "m"(t->fpu));
 }
 
-void arch_fpu_init(struct thread *t)
+void fpu_clear(struct thread *t)
 {
     memset(t->fpu, 0, sizeof t->fpu);
-    t->fpu_used = false;
     if (fxsr) {
         const uint32_t mxcsr = arch_cpu_features() & CPU_SSE ? MXCSR_DEFAULT : 0;
         const uint16_t control = FCW_DEFAULT; /* tag byte 0: all empty */
@@ -94,7 +93,7 @@ bool fpu_take(struct thread *t)
     if (cpu->fpu_owner)
         save(cpu->fpu_owner);
     if (!t->fpu_used) {
-        arch_fpu_init(t);
+        fpu_clear(t);
         t->fpu_used = true;
     }
     restore(t);

@@ -5,10 +5,10 @@
  */
 #include <arch/cpu.h>
 #include <arch/debug.h>
+#include "arch/ia32/arch.h"
 #include "kernel/lib/string.h"
 #include "kernel/thread.h"
 
-#define CR4_OSFXSR 0x200u
 #define AT_CONTROL 80u  /* offsets in GDB's order */
 #define AT_XMM     112u
 #define AT_MXCSR   240u
@@ -111,7 +111,7 @@ void arch_debug_fpu_set(struct thread *t, const uint8_t image[ARCH_FPU_IMAGE])
         arch_debug_fpu_get(t, same);
         if (memcmp(same, image, ARCH_FPU_IMAGE) == 0)
             return; /* GDB writes all registers back: no reason to give the thread an FPU state */
-        arch_fpu_init(t);
+        fpu_clear(t);
         t->fpu_used = true;
     }
     arch_fpu_release(t);

@@ -104,6 +104,7 @@ void paging_boot_done(void)
 
 void arch_pagedir_init(uint32_t *pd)
 {
+    memset(pd, 0, KERNEL_PDE * sizeof *pd);
     memcpy(pd + KERNEL_PDE, kernel_pd + KERNEL_PDE, (1024 - KERNEL_PDE) * sizeof *pd);
 }
 

@@ -23,7 +23,6 @@ bool arch_irq_masked(unsigned line); /* as the controller was last told */
 void arch_prepare(struct thread *t);
 /* The FPU state of t is about to be freed or read: write it to t->fpu if it is in the registers. */
 void arch_fpu_release(struct thread *t);
-void arch_fpu_init(struct thread *t);
 /* Bits the CPU has, for processor-control info and boot. */
 uint32_t arch_cpu_features(void);
 
