@@ -243,7 +243,7 @@ static enum kdb_rc set_event(struct kdb *k, const struct trace_point *wanted, co
         if (trace_points[i].mask)
             continue;
         trace_points[i] = *wanted;
-        trace_mask |= wanted->mask;
+        trace_set_mask(trace_mask | wanted->mask);
         trace_stop_mask |= wanted->mask;
         return point_is_set(k, BP_MAX + i, p);
     }

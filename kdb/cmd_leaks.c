@@ -146,7 +146,7 @@ static struct snap_record record_of(struct kdb *k, const struct kobj *o)
         r.fields = mix(r.fields, v->thread ? id_of(&v->thread->obj) : 0);
         break;
     case L4_TYPE_ENDPOINT:
-        r.fields = mix(mix(r.fields, e->waiting), e->senders);
+        r.fields = mix(mix(r.fields, e->queue != NULL), e->senders);
         break;
     case L4_TYPE_KPAGE:
         r.fields = mix(r.fields, p->base);

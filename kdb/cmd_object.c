@@ -455,7 +455,7 @@ static void ipc_pair(struct kdb *k, const struct thread *t)
     if (o)
         kdb_object_text(on, sizeof(on), o);
     name_text(send, sizeof(send), i->send);
-    name_text(recv, sizeof(recv), i->recv);
+    name_text(recv, sizeof(recv), i->recv & L4_CAP_INVALID);
     kdb_pair(k, "ipc",
              "on %s  send %s recv %s  words %u items %u  receives %u words %u items%s", on,
              send, recv, i->sc, i->st, i->rc, i->rt,
@@ -510,7 +510,7 @@ KDB_CMD(thread_show, .noun = "thread", .verb = "show", .alias = "t", .usage = "t
                  t->frame.eflags);
         kdb_pair(k, "words", "0x%08x 0x%08x 0x%08x 0x%08x 0x%08x%s", t->frame.w[0], t->frame.w[1],
                  t->frame.w[2], t->frame.w[3], t->frame.w[4],
-                 t->syscall ? " (in a system call)" : "");
+                 t->syscall || (t->ipc->endpoint && !t->nested) ? " (in a system call)" : "");
     }
     ipc_pair(k, t);
     handler_pair(k, t, "faults to", L4_TCR_FAULT_SND);
@@ -558,7 +558,7 @@ static bool queue_length(struct kdb *k, const struct endpoint *ep, uint32_t *len
     if (!t)
         return true;
     do {
-        if (!kdb_object_ok(&t->obj, L4_TYPE_THREAD) || !kdb_tick(k) || *length > 100000)
+        if (!kdb_object_ok(&t->obj, L4_TYPE_THREAD) || !kdb_tick(k) || *length > KDB_QUEUE_MAX)
             return false;
         ++*length;
         t = t->queue_next;

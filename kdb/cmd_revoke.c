@@ -190,12 +190,15 @@ static void endpoint_goes(struct kdb *k, const struct endpoint *ep)
     char id[16], on[16];
 
     kdb_object_text(on, sizeof(on), &ep->obj);
-    for (uint32_t i = 0; t && i < ep->waiting && kdb_tick(k); i++, t = t->queue_next) {
+    for (uint32_t i = 0; t && i < KDB_QUEUE_MAX && kdb_tick(k); i++) {
         if (!kdb_object_ok(&t->obj, L4_TYPE_THREAD))
             return;
         counts.ipc++;
         kdb_object_text(id, sizeof(id), &t->obj);
         row(k, "ipc", id, "restart", on, "its endpoint goes");
+        t = t->queue_next;
+        if (t == ep->queue)
+            break;
     }
 }
 

@@ -368,9 +368,8 @@ KDB_CMD(ipcq, .noun = "ipcq", .verb = "ls", .alias = "q", .usage = "[ep=epN] [wa
                 kdb_row_end(k);
                 break;
             }
-            if (pos > ep->waiting) {
-                kdb_fail(k, KDB_CORRUPT, "ep%u: %u threads wait, but the queue does not end there",
-                         o->id, ep->waiting);
+            if (pos > KDB_QUEUE_MAX) {
+                kdb_fail(k, KDB_CORRUPT, "ep%u: its queue does not end", o->id);
                 break;
             }
             if (ipcq_row(k, ep, t, pos))

@@ -225,7 +225,7 @@ static enum kdb_rc switch_events(struct kdb *k, bool on)
         for (unsigned e = 0; e < ARRAY_SIZE(events); e++)
             if (strcmp(k->argv[i], "all") == 0 || kdb_glob(k->argv[i], events[e].name, false)) {
                 found = true;
-                trace_mask = on ? trace_mask | 1u << e : trace_mask & ~(1u << e);
+                trace_set_mask(on ? trace_mask | 1u << e : trace_mask & ~(1u << e));
             }
         if (!found)
             return kdb_fail(k, KDB_NOENT, "no event like '%s'; trace stat shows them", k->argv[i]);

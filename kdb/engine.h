@@ -89,6 +89,7 @@ LINKSET_DECLARE(kdb_cmds);
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
+#define KDB_QUEUE_MAX 65536u /* longer than any endpoint's queue can be */
 #define KDB_COLS 18u
 #define KDB_ROW_TEXT 344u
 #define KDB_WINDOW 128u  /* rows that sort= and tail keep */

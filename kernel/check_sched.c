@@ -53,6 +53,10 @@ CHECK_RULE(sched_lists, "SCH-1", "SCH", "a reservation is in the list of its thr
             check_fail(c, "the list of th%u is too long or a ring", t->obj.id);
         if (t->resv && !in_list(t, t->resv))
             check_fail(c, "the position of th%u is rs%u, not in its list", t->obj.id, t->resv->obj.id);
+        if (t->quick_rank != SCHED_NOT_QUICK &&
+            (!t->resv || t->resv->flags & RESV_BACKGROUND || t->quick_rank != resv_rank(t->resv) ||
+             (!deadline_is_set(&t->resv->refill) && !resv_is_round_robin(t->resv))))
+            check_fail(c, "th%u cannot pay as it is, but is taken for quick", t->obj.id);
         if (t->resv && !t->resv->left)
             check_fail(c, "the position of th%u is rs%u, which is spent", t->obj.id, t->resv->obj.id);
     }
@@ -130,13 +134,14 @@ CHECK_RULE(sched_deadlines, "SCH-4", "SCH", "the deadlines are a heap, and the t
     const struct sched *s = this_sched();
     const struct deadline *d = deadline_first();
     const char *wrong = deadline_check();
+    const uint64_t now = clock_now(), since = now - ((uint32_t)now - cpu->since);
 
     c->looked++;
     if (wrong)
         check_fail(c, "%s", wrong);
     if (d && d->when < s->timer_at)
         check_fail(c, "the timer fires after the first deadline");
-    if (cpu->resv && !cpu->resched && cpu->since + cpu->resv->left < s->timer_at)
+    if (cpu->resv && !cpu->resched && since + cpu->resv->left < s->timer_at)
         check_fail(c, "the timer fires after the end of the budget of rs%u", cpu->resv->obj.id);
     for (d = deadline_next(NULL); d; d = deadline_next(d)) {
         c->looked++;

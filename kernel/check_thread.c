@@ -38,9 +38,13 @@ static bool queue_contains(const struct endpoint *ep, const struct thread *wante
     const struct thread *t = ep->queue;
     uint32_t i;
 
-    for (i = 0; t && i < ep->waiting; i++, t = t->queue_next)
+    for (i = 0; t && i < WALK_MAX; i++) {
         if (t == wanted)
             return true;
+        t = t->queue_next;
+        if (t == ep->queue)
+            break;
+    }
     return false;
 }
 
@@ -100,6 +104,8 @@ CHECK_RULE(thread_frame, "THR-3", "THR", "saved registers belong to ring 3, with
 
         if ((f->cs & 0xffffu) != SEL_USER_CS || (f->ss & 0xffffu) != SEL_USER_DS)
             check_fail(c, "th%u: saved cs 0x%x, ss 0x%x", t->obj.id, f->cs, f->ss);
+        if (!t->slow_exit && (f->eflags & EFLAGS_TF))
+            check_fail(c, "th%u is to be stepped, but would leave by sysexit", t->obj.id);
         if (!(f->eflags & EFLAGS_IF) || (f->eflags & (EFLAGS_IOPL | EFLAGS_VM)))
             check_fail(c, "th%u: saved eflags 0x%x", t->obj.id, f->eflags);
     }
@@ -149,7 +155,8 @@ static bool is_plain(const struct endpoint *ep)
 {
     const struct thread *t = ep->queue;
 
-    return t && !ep->senders && ep->waiting == 1 && !t->nested && !deadline_is_set(&t->timeout);
+    return !ep->senders && t->queue_next == t && !t->nested && !deadline_is_set(&t->timeout) &&
+           !t->uipc.error && t->uipc.rcv_timeout == L4_TIMEOUT_NEVER;
 }
 
 static void check_queue(struct check *c, const struct endpoint *ep)
@@ -158,16 +165,14 @@ static void check_queue(struct check *c, const struct endpoint *ep)
     const struct thread *t = ep->queue;
     uint32_t i;
 
-    if (ep->plain && (ep->plain != t || !is_plain(ep)))
-        check_fail(c, "ep%u: th%u is not the plain receiver that it is taken for", ep->obj.id,
-                   ep->plain->obj.id);
-
     if (!t) {
-        if (ep->waiting || ep->senders)
-            check_fail(c, "ep%u is empty, but counts %u waiting", ep->obj.id, ep->waiting);
+        if (ep->senders)
+            check_fail(c, "ep%u is empty, but holds senders", ep->obj.id);
         return;
     }
-    for (i = 0; i < ep->waiting; i++, t = t->queue_next) {
+    if (!t->wait_general && !is_plain(ep))
+        check_fail(c, "ep%u: th%u is not the plain receiver that it is taken for", ep->obj.id, t->obj.id);
+    for (i = 0; i < WALK_MAX && (i == 0 || t != ep->queue); i++, t = t->queue_next) {
         if (!t || !t->queue_next || !t->queue_prev || t->queue_next->queue_prev != t) {
             check_fail(c, "ep%u: its queue is broken at place %u", ep->obj.id, i);
             return;
@@ -175,15 +180,12 @@ static void check_queue(struct check *c, const struct endpoint *ep)
         if (t->state != state || t->ipc->endpoint != ep)
             check_fail(c, "th%u (%s) waits in the queue of ep%u, which holds %s", t->obj.id,
                        thread_state_name(t->state), ep->obj.id, ep->senders ? "senders" : "receivers");
-        if (i != 0 && t == ep->queue)
-            break;
     }
-    if (i != ep->waiting || t != ep->queue)
-        check_fail(c, "ep%u: its queue does not hold the %u threads that it counts", ep->obj.id,
-                   ep->waiting);
+    if (t != ep->queue)
+        check_fail(c, "ep%u: its queue does not end", ep->obj.id);
 }
 
-CHECK_RULE(ipc_queue, "IPC-1", "IPC", "an endpoint's queue is a circle of senders only or receivers only, and counted right")
+CHECK_RULE(ipc_queue, "IPC-1", "IPC", "an endpoint's queue is a circle of senders only or receivers only; who is in none is alone")
 {
     struct endpoint *ep;
 
@@ -203,6 +205,8 @@ CHECK_RULE(ipc_blocked, "IPC-2", "IPC", "a thread in SEND or RECV waits in exact
                        t->ipc->endpoint ? "in" : "in no");
         if (passive->endpoint)
             check_fail(c, "th%u: its inactive IPC is in a queue", t->obj.id);
+        if (!is_blocked(t) && (t->queue_next != t || t->queue_prev != t || t->wait_general))
+            check_fail(c, "th%u is %s, but looks like in a queue", t->obj.id, thread_state_name(t->state));
         if (is_blocked(t) && t->ipc->endpoint && !queue_contains(t->ipc->endpoint, t))
             check_fail(c, "th%u is not in the queue of ep%u", t->obj.id, t->ipc->endpoint->obj.id);
     }
@@ -260,15 +264,15 @@ CHECK_RULE(ipc_phase, "IPC-5", "IPC", "the phase of an IPC agrees with the state
     }
 }
 
-CHECK_RULE(ipc_epoch, "IPC-6", "IPC", "a receiver found by ipc_fast() still may receive, if no capability was lost since it came")
+CHECK_RULE(ipc_plain, "IPC-6", "IPC", "a receiver found by ipc_fast() still may receive")
 {
     struct endpoint *ep;
 
     FOR_EACH(c, ep, endpoint, ENDPOINT) {
-        const struct thread *t = ep->plain;
+        const struct thread *t = ep->queue;
         enum l4_detail reason;
 
-        if (!t || kobj_is_dying(&ep->obj) || !t->task || t->uipc.epoch != cap_epoch)
+        if (!t || t->wait_general || kobj_is_dying(&ep->obj) || !t->task)
             continue;
         if (cap_object(t->task, t->uipc.recv, L4_TYPE_ENDPOINT, L4_R, &reason) != &ep->obj)
             check_fail(c, "ep%u: th%u may not receive from it any more, and nobody noticed", ep->obj.id,

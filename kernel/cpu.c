@@ -22,7 +22,7 @@ bool preempt_point(enum preempt_id id)
 void cpu_stretch_set(bool on)
 {
     cpu_stretch = (struct cpu_stretch){ .on = on };
-    trace_mask = on ? trace_mask | TRACE_GENERAL_IPC : trace_mask & ~TRACE_GENERAL_IPC;
+    trace_set_mask(on ? trace_mask | TRACE_GENERAL_IPC : trace_mask & ~TRACE_GENERAL_IPC);
 }
 
 void cpu_stretch_open(unsigned place)
@@ -79,9 +79,15 @@ CHECK_RULE(cpu_fpu, "CPU-4", "CPU", "the owner of the FPU registers is a living 
         check_fail(c, "the FPU owner is no thread that used it");
 }
 
-CHECK_RULE(cpu_measured, "CPU-5", "CPU", "while stretches are measured, and only then, all IPC goes the general way")
+CHECK_RULE(cpu_hurdles, "CPU-5", "CPU", "the straight line of IPC knows what is traced, measured, and loaded into the CPU")
 {
+    const struct cpu *cpu = this_cpu();
+
     c->looked++;
-    if (cpu_stretch.on != ((trace_mask & TRACE_GENERAL_IPC) != 0))
-        check_fail(c, "measuring is %s", cpu_stretch.on ? "on" : "off");
+    if (cpu_stretch.on && !(trace_mask & TRACE_GENERAL_IPC))
+        check_fail(c, "stretches are measured, but IPC does not go the general way");
+    if ((trace_mask & IPC_FAST_TRACE) && !cpu->general_ipc)
+        check_fail(c, "IPC is traced or measured, but does not go the general way");
+    if (cpu->owned != (cpu->fpu_owner || cpu->io_task))
+        check_fail(c, "somebody %s FPU registers or an IO bitmap in the CPU", cpu->owned ? "lost" : "has");
 }

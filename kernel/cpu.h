@@ -11,19 +11,38 @@ struct cpu {
     struct kobj obj;
     struct thread *current;     /* whose kernel entry or user code runs; NULL when idle */
     struct resv *resv;          /* the one that pays for current; NULL when idle */
-    uint64_t since;             /* clock when `resv` began to pay */
+    uint32_t since;             /* clock when `resv` began to pay, bits [31:0]: a budget is shorter */
     struct task *loaded;        /* whose page directory is in CR3; NULL = the kernel's own */
     struct thread *fpu_owner;   /* whose FPU state is in the registers */
     uint32_t io_version;        /* io_version of the bitmap in the TSS, and ... */
     struct task *io_task;       /* ... whose it is; NULL: none */
-    bool resched;               /* pick again before going back to user code */
-    bool lent;                  /* thread-switch: current runs on another thread's reservation */
+    union {
+        struct {
+            bool resched;       /* pick again before going back to user code */
+            bool lent;          /* thread-switch: current runs on another thread's reservation */
+            bool general_ipc;   /* IPC is traced or measured, or was told to: no straight line */
+            bool owned;         /* fpu_owner or io_task is not NULL */
+        };
+        uint32_t hurdles;       /* all four in one test, for ipc_fast() */
+    };
     uint8_t number;
     uint32_t switches, interrupts;
 };
+#define HURDLE_OWNED 0xff000000u /* owned in `hurdles` */
 
 extern struct cpu boot_cpu;
 ALWAYS_INLINE struct cpu *this_cpu(void) { return &boot_cpu; }
+
+ALWAYS_INLINE void cpu_set_fpu_owner(struct cpu *cpu, struct thread *t)
+{
+    cpu->fpu_owner = t;
+    cpu->owned = t || cpu->io_task;
+}
+ALWAYS_INLINE void cpu_set_io_task(struct cpu *cpu, struct task *task)
+{
+    cpu->io_task = task;
+    cpu->owned = task || cpu->fpu_owner;
+}
 
 /*
  * The longest stretch of kernel execution without a preemption point, in clock ticks, measured while

@@ -60,12 +60,10 @@ ALWAYS_INLINE void prepare(struct thread *t, enum ipc_kind kind, unsigned tcr, u
 
     ASSERT(!ipc->endpoint && !ipc->partner);
     ipc->send = t->tcr[tcr];
-    ipc->recv = t->tcr[tcr + 1];
+    ipc->recv = ipc_recv_word(t->tcr[tcr + 1], reply, L4_ITEMS_MAX);
     ipc->phase = 0;
     ipc->snd_timeout = 0;
     ipc->kind = (uint8_t)kind;
-    ipc->rc = (uint8_t)reply & 63u;
-    ipc->rt = L4_ITEMS_MAX;
     ipc->sc = (uint8_t)words;
     ipc->st = ipc->oc = ipc->ot = 0;
     ipc->sender_id = 0;
@@ -255,7 +253,7 @@ static void exception_reply(struct thread *t)
     f->edx = m[9];
     f->ecx = m[10];
     f->eax = m[11];
-    t->fast_exit = false;
+    t->slow_exit = true;
     t->cont = NULL; /* the state is the handler's now: what the thread was doing is given up */
     t->syscall = false;
     t->msg_in = false;
@@ -279,7 +277,7 @@ static void startup_reply(struct thread *t)
     f->edi = m[7];
     f->ebp = m[8];
     f->eflags = EFLAGS_IF | 2u;
-    t->fast_exit = false;
+    t->slow_exit = true;
     t->cont = NULL;
 }
 

@@ -33,8 +33,6 @@ void endpoint_init(struct endpoint *ep)
 {
     ep->queue = NULL;
     ep->senders = 0;
-    ep->waiting = 0;
-    ep->plain = NULL;
 }
 
 /* ---- queues --------------------------------------------------------------------------------------- */
@@ -44,16 +42,14 @@ static void enqueue(struct endpoint *ep, struct thread *t, bool sender)
     struct thread *first = ep->queue;
 
     ep->senders = sender;
-    ep->waiting++;
     t->ipc->endpoint = ep;
+    t->wait_general = sender || first || t->nested || t->ipc->rcv_timeout != L4_TIMEOUT_NEVER ||
+                      t->ipc->error;
     if (!first) {
-        ep->queue = t->queue_next = t->queue_prev = t;
-        ep->plain = !sender && !t->nested && t->ipc->rcv_timeout == L4_TIMEOUT_NEVER && !t->ipc->error
-                    ? t : NULL;
-        t->ipc->epoch = cap_epoch;
+        ep->queue = t;
         return;
     }
-    ep->plain = NULL;
+    first->wait_general = true; /* not alone any more, and perhaps never again in this wait */
     t->queue_next = first;
     t->queue_prev = first->queue_prev;
     first->queue_prev->queue_next = t;
@@ -62,8 +58,6 @@ static void enqueue(struct endpoint *ep, struct thread *t, bool sender)
 
 ALWAYS_INLINE void dequeue(struct endpoint *ep, struct thread *t)
 {
-    ep->waiting--;
-    ep->plain = NULL; /* it comes back when a receiver waits alone again */
     if (t->queue_next == t) {
         ep->queue = NULL;
         ep->senders = 0;
@@ -72,9 +66,18 @@ ALWAYS_INLINE void dequeue(struct endpoint *ep, struct thread *t)
         t->queue_prev->queue_next = t->queue_next;
         if (ep->queue == t)
             ep->queue = t->queue_next;
+        t->queue_next = t->queue_prev = t;
     }
-    t->queue_next = t->queue_prev = NULL;
     t->ipc->endpoint = NULL;
+    t->wait_general = false;
+}
+
+void cap_weakened(const struct node *n)
+{
+    const struct kobj *o = node_kobj(n);
+
+    if (o->type == L4_TYPE_ENDPOINT && ((const struct endpoint *)(const void *)o)->queue)
+        ((const struct endpoint *)(const void *)o)->queue->wait_general = true;
 }
 
 void ipc_leave_queue(struct thread *t)
@@ -271,7 +274,7 @@ static void refused(struct thread *t, bool sending, enum l4_detail reason)
         fault_cap(t, ipc->st ? L4_OP_SEND_ITEMS : L4_OP_SEND, reason, L4_TYPE_ENDPOINT,
                   send_rights(ipc), ipc->send, 0, ipc_resume);
     else
-        fault_cap(t, L4_OP_RECEIVE, reason, L4_TYPE_ENDPOINT, L4_R, ipc->recv, 1, ipc_resume);
+        fault_cap(t, L4_OP_RECEIVE, reason, L4_TYPE_ENDPOINT, L4_R, ipc->recv & L4_CAP_INVALID, 1, ipc_resume);
 }
 
 /* The queued thread t repeats its phase.  A hardware thread cannot run to do so: its line is detached. */
@@ -282,6 +285,7 @@ static void restart(struct thread *t)
         handler_vanished(t);
         return;
     }
+    t->syscall |= !t->nested; /* ipc_fast() does not say so */
     t->cont = ipc_resume;
     thread_set_state(t, THREAD_READY);
 }
@@ -346,7 +350,7 @@ static struct endpoint *would_wait(const struct thread *t)
     enum l4_detail reason;
     struct endpoint *ep;
 
-    if (t->ipc->recv == L4_CAP_INVALID || timeout_is_zero(t->ipc->rcv_timeout))
+    if (!ipc_receives(t->ipc) || timeout_is_zero(t->ipc->rcv_timeout))
         return NULL;
     ep = (struct endpoint *)(void *)cap_object(t->task, t->ipc->recv, L4_TYPE_ENDPOINT, L4_R, &reason);
     return ep && !(ep->queue && ep->senders) ? ep : NULL;
@@ -480,7 +484,7 @@ static struct thread *receive_phase(struct thread *t)
     struct endpoint *ep;
     unsigned stale = 0;
 
-    if (ipc->recv == L4_CAP_INVALID) {
+    if (!ipc_receives(ipc)) {
         finish(t, ipc->error, 0); /* kernel-made ones always receive */
         thread_set_state(t, THREAD_READY);
         return NULL;
@@ -536,7 +540,7 @@ static void go_on(struct thread *s)
             block(ep, s, false);
             return;
         }
-        if (s->ipc->recv == L4_CAP_INVALID)
+        if (!ipc_receives(s->ipc))
             finish(s, s->ipc->error, 0);
         else
             s->cont = ipc_resume;
@@ -557,7 +561,7 @@ void ipc_after_send(struct thread *t, struct thread *woken)
             t->state = THREAD_RECV;
             woken->state = THREAD_READY;
             sched_handoff(t, woken);
-            t->blocked_since = this_cpu()->since;
+            t->blocked_since = clock_now();
             return;
         }
         thread_set_state(woken, THREAD_READY);
@@ -607,11 +611,9 @@ static void ipc_general(struct thread *t)
     struct ipc *ipc = &t->uipc;
 
     ipc->send = w0 & L4_CAP_INVALID;
-    ipc->recv = w1 & L4_CAP_INVALID;
+    ipc->recv = w1;
     ipc->st = (w0 >> 10) & 3u;
     ipc->sc = (w0 >> 4) & 63u;
-    ipc->rt = (w1 >> 10) & 3u;
-    ipc->rc = (w1 >> 4) & 63u;
     ipc->oc = ipc->ot = 0;
     ipc->error = 0;
     ipc->sent = ipc->send == L4_CAP_INVALID;
@@ -624,11 +626,8 @@ static void ipc_general(struct thread *t)
 
 void sys_ipc(struct thread *t)
 {
-    /* With items, ipc_fast() is not worth asking. */
-    if (UNLIKELY(!arch_has_tsc) || t->frame.w[0] & ITEMS_MASK || !ipc_fast(t)) {
-        if (!ipc_straight(t))
-            ipc_general(t);
-    }
+    if (!ipc_straight(t))
+        ipc_general(t);
 }
 
 /* ---- kernel-made messages ----------------------------------------------------------------------------- */

@@ -9,27 +9,28 @@
 
 /*
  * Invariants (IPC group): senders and receivers never wait together; every queued thread is in state
- * SEND or RECV with ipc->endpoint == this.  plain is the only thread in the queue if that is a receiver
- * of its own call without a timeout and without an error of its send phase; else NULL.
+ * SEND or RECV with ipc->endpoint == this.  Only a receiver that waits alone is without wait_general.
  */
 struct endpoint {
     struct kobj obj;
     struct thread *queue;   /* first of a circular list, or NULL */
     uint32_t senders;       /* 1: they are senders; 0: receivers (or empty) */
-    uint32_t waiting;       /* length of the queue */
-    struct thread *plain;   /* what ipc_fast() looks for */
+    uint32_t spare[2];
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct endpoint) == L4_SIZE_ENDPOINT);
 
 void endpoint_init(struct endpoint *ep);     /* the head, ep->obj, is the caller's */
 
-/* System call 0, from sys_dispatch(); words W5.. are copied in first (may fault and come back). */
+/*
+ * System call 0, from sys_dispatch(), every combination; words W5.. are copied in first (may fault and come
+ * back).
+ */
 void sys_ipc(struct thread *t);
 
 /*
  * The common call in one straight line: if the thread at the other end can take the message and run at once,
  * everything is done, and the answer is the thread to resume: page directory and TSS follow, as after
- * arch_prepare().  NULL: nothing has been done, go the general way.  In a register: no stack is touched.
+ * arch_prepare().  NULL: nothing has been done, go the general way.  t is current and its frame is saved.
  */
 #define IPC_FAST_ABI __attribute__((regparm(1)))
 struct thread *ipc_fast(struct thread *t) IPC_FAST_ABI;

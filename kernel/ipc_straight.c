@@ -21,7 +21,6 @@
 #define PARAM_REGISTERS 5u
 #define PARAM_WORDS(words, items) (2u + (words) + 2u * (items))
 #define TS_MASK 0x00cu       /* in W1 */
-#define ACCEPTS_SHIFT 4u     /* RC and RT in W1 */
 #define PHASE_RECEIVING 1u   /* ipc.phase: sent, no timeout */
 
 STATIC_ASSERT(L4_TS_NEVER == 0);
@@ -43,12 +42,12 @@ ALWAYS_INLINE struct thread *receiver_alone(const struct endpoint *ep)
     struct thread *r = ep->queue;
     const struct node *n;
 
-    if (UNLIKELY(!r) || UNLIKELY(ep->senders) || UNLIKELY(ep->waiting != 1) ||
-        UNLIKELY(r->unusual & ~UNUSUAL_NESTED) || UNLIKELY(deadline_is_set(&r->timeout)))
+    if (UNLIKELY(!r) || UNLIKELY(ep->senders) || UNLIKELY(r->queue_next != r) ||
+        UNLIKELY(r->halt_pending) || UNLIKELY(r->debug_halt) || UNLIKELY(r->hardware) || UNLIKELY(deadline_is_set(&r->timeout)))
         return NULL;
-    if (LIKELY(r->ipc->epoch == cap_epoch))
+    if (LIKELY(!r->wait_general))
         return r;
-    /* Capabilities were lost since r came to wait; was its own among them?  [G17] */
+    /* Nested, or its capability lost something since it came to wait.  [G17] */
     n = cap_lookup(r->task, r->ipc->recv >> L4_NAME_SHIFT);
     return n && node_kobj(n) == &ep->obj && (n->name & L4_R) ? r : NULL;
 }
@@ -66,10 +65,8 @@ ALWAYS_INLINE uint32_t sender_id(const struct node *n, uint32_t low)
 ALWAYS_INLINE void leave_alone(struct endpoint *ep, struct thread *r, struct ipc *ipc)
 {
     ep->queue = NULL;
-    ep->plain = NULL;
-    ep->waiting = 0;
-    r->queue_next = r->queue_prev = NULL;
     ipc->endpoint = NULL;
+    r->wait_general = false;
 }
 
 /* t, which is current, waits where nobody does, and r goes on: the end of both functions below. */
@@ -78,17 +75,13 @@ ALWAYS_INLINE void wait_alone(struct endpoint *ep, struct thread *t, struct ipc 
     uint64_t now = clock_now();
 
     ipc->phase = PHASE_RECEIVING;
-    ipc->epoch = cap_epoch;
     ipc->endpoint = ep;
     ep->queue = t;
-    ep->plain = plain ? t : NULL;
-    ep->waiting = 1;
-    t->queue_next = t;
-    t->queue_prev = t;
+    t->wait_general = !plain;
     t->state = THREAD_RECV;
     t->blocked_since = now;
     r->state = THREAD_READY;
-    if (UNLIKELY(!sched_handoff_quick(r, now)))
+    if (UNLIKELY(this_cpu()->resched) || UNLIKELY(this_cpu()->lent) || UNLIKELY(!sched_handoff_quick(r, (uint32_t)now)))
         sched_handoff_slow(t, r);
 }
 
@@ -249,8 +242,7 @@ NO_FRAME_POINTER bool ipc_straight(struct thread *t)
         from->phase = 0;
         from->error = 0;
     }
-    from->recv = w1 & L4_CAP_INVALID;
-    from->accepts = (uint8_t)(w1 >> ACCEPTS_SHIFT);
+    from->recv = w1;
     leave_alone(ep, r, to);
     copy_registers(words, &t->frame.w[2], count);
     if (UNLIKELY(count > REGISTER_WORDS))

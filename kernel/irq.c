@@ -66,7 +66,8 @@ void irq_raise(unsigned line)
         return; /* raised before the mask took effect: it stays masked */
     set_state(t, IRQ_SENDING);
     t->kipc = (struct ipc){
-        .kind = IPC_IRQ, .send = t->tcr[L4_TCR_FAULT_SND], .recv = t->tcr[L4_TCR_FAULT_RCV], .sc = 1,
+        .kind = IPC_IRQ, .send = t->tcr[L4_TCR_FAULT_SND], .sc = 1,
+        .recv = ipc_recv_word(t->tcr[L4_TCR_FAULT_RCV], 0, 0),
     };
     t->kmsg[0] = (L4_PROTO_IRQ << 24) | line;
     ipc_start_interrupt(t);

@@ -230,7 +230,7 @@ static void reap_free_task(struct task *task)
     if (cpu->loaded == task)
         arch_load_space(NULL);
     if (cpu->io_task == task) {
-        cpu->io_task = NULL;
+        cpu_set_io_task(cpu, NULL);
         cpu->io_version = 0;
     }
     kmem_free_page(task->pd);

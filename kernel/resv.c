@@ -59,6 +59,13 @@ uint32_t resv_left_us(const struct resv *r)
     return resv_has_budget(r) ? (uint32_t)clock_to_us(r->left) : 0;
 }
 
+/* The position of r's thread may not be able to pay as it is any more: sched_pick() looks. */
+static void not_quick(const struct resv *r)
+{
+    if (r->thread)
+        r->thread->quick_rank = SCHED_NOT_QUICK;
+}
+
 /* Change what is left and the level, but not the time consumed so far.  r is not queued. */
 static void set_left(struct resv *r, uint32_t left, bool background)
 {
@@ -67,6 +74,7 @@ static void set_left(struct resv *r, uint32_t left, bool background)
     r->flags = (uint8_t)(background ? r->flags | RESV_BACKGROUND : r->flags & ~RESV_BACKGROUND);
     r->left = left;
     r->used_us += used - resv_used_us(r);
+    not_quick(r);
 }
 
 /* What is not whole and would not come back otherwise gets a refill. */
@@ -92,6 +100,7 @@ static void set_position(struct thread *t, struct resv *r)
     if (t->resv && t->resv != r && t->resv->flags & RESV_QUEUED)
         sched_dequeue(t->resv);
     t->resv = r;
+    t->quick_rank = SCHED_NOT_QUICK;
     sched_reconsider(t);
 }
 
@@ -180,6 +189,7 @@ void resv_spent(struct resv *r, uint64_t over)
     struct thread *t = r->thread;
 
     r->left = 0;
+    not_quick(r);
     r->used_us += (uint32_t)clock_to_us(over);
     this_cpu()->resched = true;
     if (r->flags & RESV_BACKGROUND || (resv_is_round_robin(r) && !deadline_is_set(&r->refill))) {
@@ -303,6 +313,7 @@ void resv_detach(struct resv *r)
     r->thread_next = NULL;
     if (r->flags & RESV_BACKGROUND)
         leave_background(r, 0);
+    t->quick_rank = SCHED_NOT_QUICK;
     if (t->resv == r) {
         next = search(next);
         t->resv = NULL;
@@ -353,6 +364,7 @@ static void set_params(struct resv *r, const struct resv_params *p, uint64_t lef
 
     if (r->flags & RESV_QUEUED)
         sched_dequeue(r);
+    not_quick(r);
     r->share = p->share;
     r->budget_us = p->budget_us;
     r->period_us = p->period_us;

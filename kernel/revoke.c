@@ -154,7 +154,7 @@ static void revoke_weaken(struct revoke *rv, struct node *n, uint32_t rights)
         rv->refs |= (uint8_t)space_refs(n, true);
     if (node_space(n) == L4_SPACE_CAP) {
         n->name = (n->name & ~15u) | rights; /* nothing else knows of them, but who asked before */
-        cap_epoch++;
+        cap_weakened(n);
     } else if (rights != node_rights(n))
         space_set_rights(n, rights);
 }
@@ -475,8 +475,8 @@ bool revoke_creator(struct node *n, uint32_t mask)
 {
     if (!node_kills(n, node_rights(n) & ~mask) || node_has_children(n))
         return false;
+    cap_weakened(n);
     n->name &= ~15u;
-    cap_epoch++;
     reap_push(node_kobj(n));
     return true;
 }

@@ -161,21 +161,22 @@ void sched_arm(uint64_t when)
 
 /* ---- the choice ---- */
 
-void sched_charge(void)
+uint64_t sched_charge(void)
 {
     struct cpu *cpu = this_cpu();
     struct resv *r = cpu->resv;
-    uint64_t now, used;
+    uint64_t now = clock_now();
+    uint32_t used;
 
     if (!r)
-        return;
-    now = clock_now();
-    used = now - cpu->since;
-    cpu->since = now;
+        return now;
+    used = (uint32_t)now - cpu->since;
+    cpu->since = (uint32_t)now;
     if (used < r->left)
-        r->left -= (uint32_t)used;
+        r->left -= used;
     else
         resv_spent(r, used - r->left);
+    return now;
 }
 
 /* The first queued reservation whose thread the debugger does not hold. */
@@ -201,9 +202,9 @@ struct thread *sched_pick(void)
     struct sched *s = this_sched();
     struct thread *from = cpu->current, *to;
     struct resv *paid, *pays;
+    uint64_t now = sched_charge();
     bool tail;
 
-    sched_charge();
     tail = s->tail;
     s->tail = false;
     cpu->resched = false;
@@ -214,7 +215,7 @@ struct thread *sched_pick(void)
 
         if (goes_on && owner == from && !cpu->lent && !tail && resv_rank(paid) >= s->top &&
             !owner->debug_halt) {
-            arm(cpu->since + paid->left, cpu->since);
+            arm(now + paid->left, now);
             return from;
         }
         cpu->resv = NULL;
@@ -232,12 +233,12 @@ struct thread *sched_pick(void)
     if (!pays)
         return NULL;
     to->switches += from != to;
-    if (!paid)
-        cpu->since = clock_now(); /* else it is charged up to now, and the switch belongs to the next */
-    resv_window(pays, cpu->since);
+    cpu->since = (uint32_t)now; /* the switch belongs to the next */
+    resv_window(pays, now);
+    to->quick_rank = pays->flags & RESV_BACKGROUND ? SCHED_NOT_QUICK : resv_rank(pays);
     sched_dequeue(pays);
     cpu->resv = pays;
-    arm(cpu->since + pays->left, cpu->since);
+    arm(now + pays->left, now);
     return to;
 }
 
@@ -262,13 +263,13 @@ void sched_timer(void)
         else
             resv_refill_due(CONTAINER_OF(d, struct resv, refill));
     }
-    sched_charge();
+    now = sched_charge();
     s->timer_at = SCHED_TIMER_OFF;
     d = deadline_first();
     if (d)
         sched_arm(d->when);
     if (cpu->resv && !cpu->resched)
-        sched_arm(cpu->since + cpu->resv->left);
+        sched_arm(now + cpu->resv->left);
     if (s->timer_at == SCHED_TIMER_OFF)
         arch_timer_off();
 }

@@ -35,6 +35,7 @@ struct sched {
     struct resv *queue[SCHED_LEVELS]; /* by rank: first of a circular list, or NULL */
 };
 #define SCHED_TIMER_OFF ((uint64_t)INT64_MAX)
+#define SCHED_NOT_QUICK (-2)    /* thread.quick_rank below every `top` */
 
 extern struct sched boot_sched;
 ALWAYS_INLINE struct sched *this_sched(void) { return &boot_sched; }
@@ -59,41 +60,39 @@ void sched_handoff_slow(struct thread *from, struct thread *to);
  *
  * Without resched and lent the payer is from's.  The timer fires before the payer's budget ends, and a
  * budget is less than 2^32 ticks: differences of times need 32 bits only.
- * sched_handoff_quick: the common case; false and nothing done in any other.
+ * sched_handoff_quick: the common case, neither resched nor lent; false and nothing done in any other.
  */
-ALWAYS_INLINE bool sched_handoff_quick(struct thread *to, uint64_t now)
+ALWAYS_INLINE bool sched_handoff_quick(struct thread *to, uint32_t now)
 {
     struct cpu *cpu = this_cpu();
     const struct sched *s = this_sched();
-    struct resv *paid = cpu->resv, *pays = to->resv;
-    uint32_t used, left;
+    struct resv *pays = to->resv;
+    uint32_t left;
 
-    if (UNLIKELY(cpu->resched) || UNLIKELY(cpu->lent) || UNLIKELY(to->debug_halt) || UNLIKELY(!pays) ||
-        UNLIKELY(pays->flags & (RESV_QUEUED | RESV_BACKGROUND)) || UNLIKELY(pays->prio + 1 < s->top) ||
-        (UNLIKELY(!deadline_is_set(&pays->refill)) && pays->budget_us != pays->period_us))
+    if (UNLIKELY(to->quick_rank < s->top) || UNLIKELY((uint32_t)s->timer_at - now > pays->left) ||
+        UNLIKELY(__builtin_sub_overflow(cpu->resv->left, now - cpu->since, &left)) || UNLIKELY(!left))
         return false;
-    used = (uint32_t)now - (uint32_t)cpu->since;
-    left = paid->left;
-    if (UNLIKELY(used >= left) || UNLIKELY((uint32_t)s->timer_at - (uint32_t)now > pays->left))
-        return false;
-    paid->left = left - used;
-    cpu->current = to;
+    cpu->resv->left = left;
     cpu->resv = pays;
     cpu->since = now;
+    cpu->current = to;
     cpu->switches++;
     to->switches++;
     return true;
 }
 ALWAYS_INLINE void sched_handoff(struct thread *from, struct thread *to)
 {
-    if (LIKELY(sched_handoff_quick(to, clock_now())))
+    const struct cpu *cpu = this_cpu();
+
+    if (LIKELY(!cpu->resched) && LIKELY(!cpu->lent) && LIKELY(!to->debug_halt) &&
+        LIKELY(sched_handoff_quick(to, (uint32_t)clock_now())))
         TRACE(SWITCH, from->obj.id, to->obj.id, to->resv->obj.id);
     else
         sched_handoff_slow(from, to);
 }
 
-/* Charge the current reservation up to now. */
-void sched_charge(void);
+/* Charge the current reservation up to now, which is the answer. */
+uint64_t sched_charge(void);
 /*
  * Choose who runs next and make it current (NULL: idle).  Called by kernel_exit() when resched is set.
  * Threads with debug_halt are passed over; they keep their place.

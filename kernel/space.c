@@ -155,7 +155,6 @@ ALWAYS_INLINE uint32_t entry_clear(const struct task *task, uint32_t *entry, uin
 /* ---- IO: list and bitmap ---- */
 
 static uint32_t io_last_version;
-uint64_t cap_epoch;
 
 static bool io_open(uint32_t rights)
 {
@@ -348,7 +347,7 @@ void space_set_rights(struct node *n, uint32_t rights)
     if (!n->task)
         return;
     if (node_space(n) == L4_SPACE_CAP)
-        cap_epoch++;
+        cap_weakened(n);
     if (node_space(n) == L4_SPACE_MEM)
         mem_show(n, rights);
     else if (node_space(n) == L4_SPACE_IO && io_open(rights) != io_open(old))

@@ -102,7 +102,7 @@ static void perform_set(struct thread *t, uint32_t ops, uint32_t ip, uint32_t sp
     if (ops & L4_XR_SET_FLAGS)
         f->eflags = (flags & L4_USER_EFLAGS) | EFLAGS_IF | 2u;
     if (ops & XR_SET_FRAME)
-        t->fast_exit = false;
+        t->slow_exit = true;
     if (ops & L4_XR_SET_USER)
         t->tcr[L4_TCR_USER] = handle;
 }

@@ -33,25 +33,29 @@ STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct task) == L4_SIZE_TASK);
 /* ---- look-ups: never fault, any word is a legal question ---- */
 
 /* The node at capability number id, or NULL (also for the invalid one, id beyond 20 bits). */
+ALWAYS_INLINE struct node *cap_lookup_in(struct node ***dir, uint32_t id)
+{
+    struct node **table = dir[(id >> 10) & 1023u];
+    return table ? table[id & 1023u] : NULL;
+}
 ALWAYS_INLINE struct node *cap_lookup(const struct task *task, uint32_t id)
 {
-    struct node **table = task->cap_dir[(id >> 10) & 1023u];
-    return table ? table[id & 1023u] : NULL;
+    return cap_lookup_in(task->cap_dir, id);
 }
 /* The place of a capability that a node carries as its name; the table is there. */
 ALWAYS_INLINE struct node **cap_slot(const struct task *task, const struct node *n)
 {
     return &task->cap_dir[n->name >> 22][(n->name >> L4_NAME_SHIFT) & 1023u];
 }
-/* Counts whenever a capability loses a right or its name: what was looked up before may be stale. */
-extern uint64_t cap_epoch;
+/* A capability is about to lose a right or its name: whoever waits in its endpoint proves its right again. */
+void cap_weakened(const struct node *n);
 /* A capability leaves its name: what space_take() comes to. */
 ALWAYS_INLINE void cap_leave(struct node *n)
 {
+    cap_weakened(n);
     *cap_slot(n->task, n) = NULL;
     n->task = NULL;
     n->name &= ~15u;
-    cap_epoch++;
 }
 struct node *mem_lookup(const struct task *task, uint32_t address); /* small or 4 MB node, or NULL */
 struct node *io_lookup(const struct task *task, uint32_t port);

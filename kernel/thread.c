@@ -30,6 +30,9 @@ void thread_init(struct thread *t)
     t->frame.eflags = EFLAGS_IF | EFLAGS_FIXED;
     t->state = THREAD_HALTED;
     t->halt_reason = HALT_FRESH;
+    t->slow_exit = true;
+    t->quick_rank = SCHED_NOT_QUICK;
+    t->queue_next = t->queue_prev = t;
     t->ipc = &t->uipc;
     t->uipc.kind = IPC_USER;
     t->uipc.send = t->uipc.recv = L4_CAP_INVALID;
@@ -69,8 +72,8 @@ static void wait_for_startup(struct thread *t)
         return;
     }
     t->kipc = (struct ipc){
-        .kind = IPC_STARTUP, .send = L4_CAP_INVALID, .recv = L4_CAP(STARTUP_CAP),
-        .rc = STARTUP_WORDS, .rt = L4_ITEMS_MAX,
+        .kind = IPC_STARTUP, .send = L4_CAP_INVALID,
+        .recv = ipc_recv_word(L4_CAP(STARTUP_CAP), STARTUP_WORDS, L4_ITEMS_MAX),
     };
     ipc_start_receive(t);
 }

@@ -34,8 +34,11 @@ enum ipc_kind { IPC_USER, IPC_FAULT, IPC_EXCEPTION, IPC_STARTUP, IPC_IRQ };
  */
 struct ipc {
     struct endpoint *endpoint;     /* whose queue the thread is in; NULL: none */
-    uint32_t send, recv;           /* capability words; L4_CAP_INVALID: no such phase.  Once sent, bits
-                                    * [11:0] of recv may be those of W1 */
+    uint32_t send;                 /* capability word; L4_CAP_INVALID: no such phase */
+    union {
+        uint32_t recv;             /* the same for receiving, and below it as in W1: */
+        struct { uint32_t : 4, rc : 6, rt : 2, : 20; }; /* words and items to receive */
+    };
     union {
         struct {
             bool sent;             /* the send phase is over */
@@ -46,17 +49,19 @@ struct ipc {
     };
     uint16_t snd_timeout;
     uint8_t kind;                  /* enum ipc_kind */
-    union {
-        struct { uint8_t rc : 6, rt : 2; }; /* words and items to receive */
-        uint8_t accepts;           /* the same as they stand in bits [11:4] of W1 */
-    };
     uint8_t sc, st;                /* words and items to send */
     uint8_t oc, ot;                /* received so far */
-    uint64_t epoch;                /* waiting receiver: cap_epoch when `recv` was looked up */
     uint32_t sender_id;            /* received */
     uint32_t error;                /* L4_ERR(MAP, ..) of the send phase; 0 when no IPC is under way */
     struct thread *partner;        /* during THREAD_XFER and the sender's item phase, both sides */
 };
+
+/* What `recv` must be for a receive phase over this capability word. */
+ALWAYS_INLINE uint32_t ipc_recv_word(uint32_t word, unsigned rc, unsigned rt)
+{
+    return (word & L4_CAP_INVALID) | rt << 10 | rc << 4;
+}
+ALWAYS_INLINE bool ipc_receives(const struct ipc *ipc) { return ipc->recv < L4_CAP_INVALID; }
 
 /* Progress of performing typed items: kept in the sender.  map.c owns the fields. */
 struct map_state {
@@ -93,11 +98,15 @@ typedef void thread_cont(struct thread *t);
 /*
  * Invariants (THR group): at most one queue; HALTED => in none; bound task alive; hardware thread never
  * READY on a CPU; saved frame is ring 3 with clean flags.
+ *
+ * What ipc_fast() asks of a receiver stands in one word, `unusual`, kept by those who change it seldom.
+ * wait_general: it waits, and not as a receiver of its own call, alone, without a timeout or an error, over a
+ * capability that has lost nothing since.
  */
 struct thread {
     struct kobj obj;
     /* An exception inside the entry stub, such as a debugger's breakpoint, pushes its frame here. */
-    uint32_t entry_room[12];
+    uint32_t entry_room[16];
     struct user_frame frame;            /* user registers; the CPU pushes here.  Offset known to entry.asm */
     struct task *task;             /* bound, or NULL */
     struct thread *task_next, *task_prev;
@@ -107,26 +116,28 @@ struct thread {
     union {
         struct {
             bool halt_pending;     /* halt before the next user instruction */
-            bool nested;           /* ipc == &kipc */
-            bool hardware;         /* interrupt thread; never runs user code */
             bool debug_halt;       /* stopped by GDB or kdb: not picked by the scheduler */
+            bool wait_general;     /* see above */
+            bool slow_exit;        /* entered otherwise than by sysenter, or its frame was changed: iret */
         };
-        uint32_t unusual;          /* all four in one test: 0 for a thread that can be run at once */
+        uint32_t unusual;
     };
-    bool fast_exit;                /* entered by sysenter and nothing changed the frame: may use sysexit */
+    bool nested;                   /* ipc == &kipc */
+    bool hardware;                 /* interrupt thread; never runs user code */
     bool msg_in;                   /* W5.. of this call are in msg already */
     bool syscall;                  /* in a system call (frame.eax is its W0), not in a user-mode trap */
     thread_cont *cont;             /* run instead of returning to user code; NULL: return */
     thread_cont *outer;            /* nested: what `cont` becomes when the kernel-made IPC is over */
     struct ipc *ipc;               /* active operation: &uipc or &kipc */
     struct ipc uipc, kipc;
-    struct thread *queue_next, *queue_prev; /* endpoint queue, circular */
+    struct thread *queue_next, *queue_prev; /* endpoint queue, circular; alone: itself */
     struct deadline timeout;       /* kind DEADLINE_IPC */
     struct name_state names;
     struct revoke revoke;
     uint32_t tcr[L4_TCR_COUNT];    /* 1 is not stored */
     struct resv *resv_list;        /* ordered; singly linked by thread_next */
     struct resv *resv;             /* current position in it; NULL: none has budget */
+    int quick_rank;                /* rank of the position if sched_handoff() may let it pay, or SCHED_NOT_QUICK */
     uint32_t fault_w0, fault_name, fault_ip; /* last fault, for reflection, kdb explain */
     uint32_t fault_vector, fault_error, fault_address;
     uint64_t blocked_since;
@@ -139,9 +150,9 @@ struct thread {
     uint8_t fpu[512] __attribute__((aligned(16))); /* with fpu_used */
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct thread) <= L4_SIZE_THREAD);
+#define UNUSUAL_EXIT 0xff000000u   /* slow_exit in `unusual` */
 
 /* The part of thread.unusual that is `nested`. */
-#define UNUSUAL_NESTED 0x100u
 STATIC_ASSERT(offsetof(struct thread, nested) == offsetof(struct thread, unusual) + 1);
 
 /* Parameter word n of the thread's call: registers first, then msg. */

@@ -32,6 +32,12 @@ const char *const trace_event_names[] = {
 #undef X
 };
 
+void trace_set_mask(uint32_t mask)
+{
+    trace_mask = mask;
+    this_cpu()->general_ipc = (mask & IPC_FAST_TRACE) != 0;
+}
+
 static struct trace_record ring[TRACE_RECORDS], *place = ring; /* place: ring[total % TRACE_RECORDS] */
 static uint32_t total;
 

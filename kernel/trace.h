@@ -35,7 +35,8 @@ enum trace_event {
 
 struct trace_record { uint64_t when; uint32_t event, thread, a, b, c, sequence; };
 
-extern uint32_t trace_mask;  /* bit per event; default: all but IPC_*, SWITCH */
+extern uint32_t trace_mask;  /* bit per event; default: all but IPC_*, SWITCH; written by trace_set_mask() */
+void trace_set_mask(uint32_t mask);
 #define TRACE_ABI __attribute__((regparm(3))) /* called once for each page that is mapped or unmapped */
 TRACE_ABI void trace_write(enum trace_event event, uint32_t a, uint32_t b, uint32_t c);
 /* Record number n (counted since boot), if still there. */
@@ -60,8 +61,8 @@ extern uint32_t trace_stop_mask;  /* all masks together: the only test while not
 extern int trace_stopped_by;      /* during such a stop: which point; else -1 */
 extern const char *const trace_event_names[];
 
-/* With any of these on, IPC goes the general way, which writes them.  The last one stands for no event: it
- * is set while stretches are measured. */
+/* With any of these on, IPC goes the general way, which writes them (cpu.general_ipc).  The last one stands for
+ * no event: it is set while stretches are measured, and by the boot option ipc=general. */
 #define TRACE_GENERAL_IPC (1u << 31)
 #define IPC_FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) | \
                         (1u << TRACE_SWITCH) | TRACE_GENERAL_IPC)

@@ -20,6 +20,7 @@
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
 #include "kernel/debug/debug.h"
+#include "kernel/ipc.h"
 #include "kernel/irq.h"
 #include "kernel/sched.h"
 #include "kernel/sys.h"
@@ -30,6 +31,7 @@ bool arch_has_tsc = true;
 void (*host_window)(void);
 uint32_t host_irq_mask_bits = 0xffff;
 bool host_quiet = true;
+bool host_fast = true;
 
 static uint32_t memory_size;
 static uint64_t timer_at;   /* 0: off */
@@ -157,6 +159,21 @@ unsigned arch_user_write(uint32_t address, const uint32_t *from, unsigned count,
     return copy_words(address, NULL, from, count, fault);
 }
 
+bool arch_user_send(const struct task *to, uint32_t address, uint32_t from, unsigned count)
+{
+    struct task *self = this_cpu()->loaded, *other = self;
+    uint32_t words[64], fault;
+    unsigned i;
+
+    if (copy_words(from, words, NULL, count, &fault) != count)
+        return false;
+    memcpy(&other, &to, sizeof other);
+    arch_load_space(other);
+    i = copy_words(address, NULL, words, count, &fault);
+    arch_load_space(self);
+    return i == count;
+}
+
 /* ---- time and interrupts ---- */
 
 void arch_timer_program(uint64_t ticks)
@@ -236,7 +253,7 @@ void arch_prepare(struct thread *t)
 void arch_fpu_release(struct thread *t)
 {
     if (this_cpu()->fpu_owner == t)
-        this_cpu()->fpu_owner = NULL;
+        cpu_set_fpu_owner(this_cpu(), NULL);
 }
 
 uint32_t arch_cpu_features(void) { return 0; }
@@ -375,6 +392,22 @@ struct thread *host_run(void)
     return t;
 }
 
+/* As an entry does it. */
+static struct thread *system_call(struct thread *t)
+{
+    struct thread *next = NULL;
+
+    t->frame.vector = VECTOR_SYSCALL;
+    if (host_fast && (t->frame.w[0] & 15u) == L4_SYS_IPC)
+        next = ipc_fast(t);
+    if (!next) {
+        sys_entry(t);
+        next = kernel_exit();
+    }
+    arch_load_space(next->task);
+    return next;
+}
+
 struct thread *host_syscall(struct thread *t)
 {
     struct thread *next = NULL;
@@ -385,9 +418,7 @@ struct thread *host_syscall(struct thread *t)
     }
     if (!setjmp(idle_exit)) {
         idle_armed = true;
-        t->frame.vector = VECTOR_SYSCALL;
-        sys_entry(t);
-        next = kernel_exit();
+        next = system_call(t);
     }
     idle_armed = false;
     return next;

@@ -48,5 +48,6 @@ void host_advance(uint64_t ticks);
 
 extern uint32_t host_irq_mask_bits;
 extern bool host_quiet; /* swallow kprintf */
+extern bool host_fast;  /* a system call tries ipc_fast() first, as an entry does */
 
 #endif

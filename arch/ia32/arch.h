@@ -67,6 +67,7 @@ ALWAYS_INLINE void write_msr(uint32_t msr, uint32_t low)
 
 #define PTE_GLOBAL 0x100u
 
+#define EFLAGS_ARITHMETIC 0x8d5u
 #define EFLAGS_IOPL 0x3000u
 #define EFLAGS_NT 0x4000u
 #define EFLAGS_VM 0x20000u
@@ -163,6 +164,7 @@ paddr_t multiboot_take_frames(struct boot_desc *desc, unsigned count, uint32_t l
 extern const uint32_t vector_stubs[ARCH_VECTORS]; /* 0: no gate */
 extern const char entry_text_start[], entry_text_end[];
 void sysenter_entry(void);
+void sysenter_entry_c(void);       /* without the shortcut for IPC in assembly */
 void sysenter_entry_stepped(void);
 void double_fault_entry(void);
 void nmi_entry(void);

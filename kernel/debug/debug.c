@@ -122,7 +122,7 @@ void debug_frame_set(struct thread *t, const struct debug_regs *regs)
     f->edi = regs->edi;
     f->eip = regs->eip;
     f->eflags = (regs->eflags & (L4_USER_EFLAGS | EFLAGS_RF)) | EFLAGS_IF | 2u;
-    t->fast_exit = false; /* sysexit would lose flags and registers */
+    t->slow_exit = true; /* sysexit would lose flags and registers */
 }
 
 static struct thread *thread_by_id(uint32_t id)
@@ -155,7 +155,7 @@ void debug_step_thread(struct thread *t)
 {
     step.thread = t->obj.id; /* the owner is filled in when the front end returns */
     t->frame.eflags |= EFLAGS_TF;
-    t->fast_exit = false;
+    t->slow_exit = true;
 }
 
 /* Is the stopped context the one that id `thread` of a step means? */

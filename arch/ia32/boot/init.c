@@ -65,9 +65,9 @@ void arch_start(uint32_t magic, paddr_t info)
     paging_boot_done();
 
     fpu_init();
-    tables_enable_sysenter();
     arch_clock_init();
     describe_devices();
     boot_kernel(&desc);
+    tables_enable_sysenter();
     arch_irq_unmask(IRQ_TIMER);
 }

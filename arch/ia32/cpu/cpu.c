@@ -58,7 +58,7 @@ bool io_load(struct task *task)
         return false;
     memcpy(cpu_tss.bitmap, task->io_bitmap[0], PAGE_SIZE);
     memcpy(cpu_tss.bitmap + PAGE_SIZE, task->io_bitmap[1], PAGE_SIZE);
-    cpu->io_task = task;
+    cpu_set_io_task(cpu, task);
     cpu->io_version = task->io_version;
     return true;
 }

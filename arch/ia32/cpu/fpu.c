@@ -97,7 +97,7 @@ bool fpu_take(struct thread *t)
         t->fpu_used = true;
     }
     restore(t);
-    cpu->fpu_owner = t;
+    cpu_set_fpu_owner(cpu, t);
     return true;
 }
 
@@ -109,6 +109,6 @@ void arch_fpu_release(struct thread *t)
         return;
     enable();
     save(t);
-    cpu->fpu_owner = NULL;
+    cpu_set_fpu_owner(cpu, NULL);
     fpu_trap();
 }

@@ -5,6 +5,7 @@
  */
 #include <arch/cpu.h>
 #include "arch/ia32/arch.h"
+#include "kernel/boot.h"
 #include "kernel/lib/string.h"
 
 struct descriptor { uint32_t low, high; };
@@ -114,9 +115,12 @@ void tables_init(void)
 
 void tables_enable_sysenter(void)
 {
+    char value[8];
+    const char *ipc = boot_option("ipc", value, sizeof value);
+
     if (!(arch_cpu_features() & CPU_SEP))
         return;
     write_msr(MSR_SYSENTER_CS, SEL_KERNEL_CS);
     write_msr(MSR_SYSENTER_ESP, (uint32_t)(uintptr_t)&cpu_tss.tss.esp0);
-    write_msr(MSR_SYSENTER_EIP, (uint32_t)(uintptr_t)sysenter_entry);
+    write_msr(MSR_SYSENTER_EIP, (uint32_t)(uintptr_t)(ipc && ipc[0] == 'c' ? sysenter_entry_c : sysenter_entry));
 }

@@ -7,18 +7,19 @@
 ;       error vector                the stub; some exceptions bring an error code
 ;       edx ecx ebp edi esi ebx eax the stub: descending addresses end at frame.w[0]
 ;
+; (sysenter fills in what it needs of this by itself.)
 ; Then the stack becomes the one kernel stack, which is empty whenever user code runs.  An entry from
 ; kernel mode makes the same frame, without ss and esp, on the stack it found.
 
         bits    32
 %include "offsets.inc"
 
+%define W(n) (THREAD_FRAME + 4 * (n))
+
         extern  kernel_stack_top
         extern  kernel_exit
         extern  sys_entry
         extern  ipc_fast
-        extern  cap_epoch
-        extern  trace_mask
         extern  boot_sched
         extern  clock_offset
         extern  cpu_tss
@@ -33,6 +34,7 @@
         global  entry_text_start
         global  entry_text_end
         global  sysenter_entry
+        global  sysenter_entry_c
         global  sysenter_entry_stepped
         global  syscall_entry
         global  enter_user
@@ -72,37 +74,62 @@ entry_text_start:
 
 ; ---- sysenter: EDX user EIP, ECX user ESP, ESP = &tss.esp0  [M 4.1.1] [G9] -------------------------
 
+; Behind it ESP is the frame, with the entry room below it, eax = W0 and ebx = W1.  cs, ss, error and vector
+; are what they were: all frames have the same cs and ss, and the other two mean nothing here.
+%macro  SYSENTER_FRAME 0
+        mov     esp, [esp]
+        sub     esp, FRAME_SIZE
+        mov     [esp + FRAME_ESP], ecx
+        mov     [esp + FRAME_EIP], edx
+        mov     [esp + FRAME_ECX], ecx
+        mov     [esp + FRAME_EDX], edx
+        mov     [esp], eax
+        mov     [esp + 4], ebx
+        mov     [esp + 8], esi
+        mov     [esp + 12], edi
+        mov     [esp + 16], ebp
+%endmacro
+
+; Arithmetic flags need not be kept.  Others are rare: those threads go the general way, and leave by iret.
+%macro  SYSENTER_FLAGS 0
+        pushfd
+        test    dword [esp], FLAGS_ODD
+        jnz     sysenter_odd
+        mov     dword [esp + 4 + FRAME_EFLAGS], FLAG_IF | 2
+        mov     byte [esp + 4 - THREAD_FRAME + THREAD_SLOW_EXIT], 0
+%endmacro
+
         align   16
 sysenter_entry:
-        mov     esp, [esp]
-        push    dword USER_DS
-        push    ecx
-        pushfd
-        or      dword [esp], FLAG_IF
-        push    dword USER_CS
-        push    edx
-        push    dword 0
-        push    dword SYSENTER_VECTOR
-        PUSH_REGISTERS
-        lea     ebx, [esp - THREAD_FRAME]       ; the thread
-        KERNEL_SEGMENTS
-        mov     byte [ebx + THREAD_FAST_EXIT], 1
-        test    dword [esp + FRAME_EFLAGS], FLAG_NT | FLAG_IOPL
-        mov     esp, kernel_stack_top
-        jnz     .clean
-.clean_done:
-
+        SYSENTER_FRAME
+        SYSENTER_FLAGS
 %include "arch/ia32/entry/ipc_fast.inc"
 
-.general:
+.general: ; the frame is saved, and nothing else has been done
+        lea     ebx, [esp + 4 - THREAD_FRAME]
+        jmp     sysenter_general
+
+; The same without the shortcut in assembly: boot option ipc=c.
+        align   16
+sysenter_entry_c:
+        SYSENTER_FRAME
+        SYSENTER_FLAGS
+        lea     ebx, [esp + 4 - THREAD_FRAME]
+sysenter_general:
+        mov     dword [ss:ebx + THREAD_FRAME + FRAME_VECTOR], SYSENTER_VECTOR
+system_call:
+        mov     ecx, USER_DS
+        mov     ds, ecx
+        mov     es, ecx
+        mov     esp, kernel_stack_top
         test    byte [ebx + W(0)], 15
-        jnz     .call
+        jnz     .other
         mov     eax, ebx
         call    ipc_fast                        ; eax = the thread to resume, or 0
         test    eax, eax
-        jz      .call
+        jz      .other
 
-        ; What is left of arch_prepare(); after kernel_exit() it changes nothing.
+        ; What is left of arch_prepare().
         mov     edx, [eax + THREAD_TASK]
         cmp     edx, [boot_cpu + CPU_LOADED]
         je      .loaded
@@ -115,30 +142,26 @@ sysenter_entry:
         mov     [cpu_tss + AREA_ESP0], ecx
         jmp     enter_user.thread
 
-.call:
-        push    ebx
+.other: push    ebx
         call    sys_entry
         add     esp, 4
         jmp     enter_user
-.clean: ; NT set would make the next iret a task switch; IOPL would go back to the user
-        push    dword 2
-        popfd
-        jmp     .clean_done
 
 ; The user program had TF set: the CPU trapped at sysenter_entry, and trap.c came here with TF clear.
         align   16
 sysenter_entry_stepped:
-        mov     esp, [esp]
-        push    dword USER_DS
-        push    ecx
+        SYSENTER_FRAME
         pushfd
-        or      dword [esp], FLAG_IF | FLAG_TF
-        push    dword USER_CS
-        push    edx
-        push    dword 0
-        push    dword SYSENTER_VECTOR
-        PUSH_REGISTERS
-        jmp     syscall_common
+        or      dword [esp], FLAG_TF
+sysenter_odd: ; NT set would make the next iret a task switch; TF is in the frame only
+        pop     eax
+        or      eax, FLAG_IF
+        mov     [esp + FRAME_EFLAGS], eax
+        push    dword 2
+        popfd
+        mov     byte [esp - THREAD_FRAME + THREAD_SLOW_EXIT], 1
+        lea     ebx, [esp - THREAD_FRAME]
+        jmp     sysenter_general
 
 ; ---- int 0x40  [M 4.1.2] [G9] ----------------------------------------------------------------------
 
@@ -147,18 +170,11 @@ syscall_entry:
         push    dword 0
         push    dword SYSCALL_VECTOR
         PUSH_REGISTERS
-syscall_common:
-        mov     ebx, esp
-        KERNEL_SEGMENTS
-        mov     esp, kernel_stack_top
-        push    dword 2                         ; NT, AC, TF away (int cleared some of them already)
+        mov     byte [esp - THREAD_FRAME + THREAD_SLOW_EXIT], 1
+        lea     ebx, [esp - THREAD_FRAME]
+        push    dword 2                         ; NT, AC, DF away (int cleared TF already)
         popfd
-        sub     ebx, THREAD_FRAME
-        mov     byte [ebx + THREAD_FAST_EXIT], 0
-        push    ebx
-        call    sys_entry
-        add     esp, 4
-        ; fall through
+        jmp     system_call
 
 ; ---- the way out: nothing but the kernel stack's top matters here ------------------------------------
 
@@ -166,17 +182,14 @@ syscall_common:
 enter_user:
         call    kernel_exit                     ; eax = the thread
 .thread:
-        lea     edx, [eax + THREAD_FRAME]
         mov     ecx, USER_DS
         mov     fs, ecx
         mov     gs, ecx
-        cmp     byte [eax + THREAD_FAST_EXIT], 0
-        je      .full
-        test    dword [edx + FRAME_EFLAGS], FLAG_TF
-        jnz     .full
-        mov     esp, edx
-        mov     ecx, [edx + FRAME_ESP]
-        mov     edx, [edx + FRAME_EIP]
+        lea     esp, [eax + THREAD_FRAME]
+        cmp     byte [eax + THREAD_SLOW_EXIT], 0
+        jne     .full
+        mov     ecx, [esp + FRAME_ESP]
+        mov     edx, [esp + FRAME_EIP]
         pop     eax
         pop     ebx
         pop     esi
@@ -185,13 +198,12 @@ enter_user:
         sti                                     ; takes effect behind sysexit
         sysexit
 .full:
-        mov     ecx, [edx + FRAME_EFLAGS]
+        mov     ecx, [esp + FRAME_EFLAGS]
         and     ecx, USER_EFLAGS
         or      ecx, FLAG_IF | 2
-        mov     [edx + FRAME_EFLAGS], ecx
-        mov     dword [edx + FRAME_CS], USER_CS
-        mov     dword [edx + FRAME_SS], USER_DS
-        mov     esp, edx
+        mov     [esp + FRAME_EFLAGS], ecx
+        mov     dword [esp + FRAME_CS], USER_CS
+        mov     dword [esp + FRAME_SS], USER_DS
         POP_REGISTERS
         add     esp, 8
         iretd
@@ -230,7 +242,7 @@ trap_entry:
         jz      .kernel
 .user:  mov     esp, kernel_stack_top
         sub     ebx, THREAD_FRAME
-        mov     byte [ebx + THREAD_FAST_EXIT], 0
+        mov     byte [ebx + THREAD_SLOW_EXIT], 1
         push    ebx
         call    trap_user
         add     esp, 4

@@ -15,21 +15,23 @@
 #define OFFSET(name, value) __asm__ volatile(".ascii \"OFFSET " #name " %0\"" : : "i"(value))
 
 /* entry/ipc_fast.inc reads neighbours in one access. */
-STATIC_ASSERT(offsetof(struct cpu, lent) == offsetof(struct cpu, resched) + 1);
 STATIC_ASSERT(offsetof(struct kobj, flags) == offsetof(struct kobj, type) + 1);
 
 void offsets(void);
 void offsets(void)
 {
     OFFSET(THREAD_FRAME, offsetof(struct thread, frame));
-    OFFSET(THREAD_FAST_EXIT, offsetof(struct thread, fast_exit));
+    OFFSET(THREAD_SLOW_EXIT, offsetof(struct thread, slow_exit));
     OFFSET(THREAD_TASK, offsetof(struct thread, task));
+    OFFSET(TASK_PD, offsetof(struct task, pd));
     OFFSET(TASK_PD_PHYS, offsetof(struct task, pd_phys));
     OFFSET(CPU_CURRENT, offsetof(struct cpu, current));
     OFFSET(CPU_LOADED, offsetof(struct cpu, loaded));
     OFFSET(AREA_ESP0, offsetof(struct tss_area, tss.esp0));
     OFFSET(AREA_CR3, offsetof(struct tss_area, tss.cr3));
     OFFSET(FRAME_SIZE, sizeof(struct user_frame));
+    OFFSET(FRAME_ECX, offsetof(struct user_frame, ecx));
+    OFFSET(FRAME_EDX, offsetof(struct user_frame, edx));
     OFFSET(FRAME_VECTOR, offsetof(struct user_frame, vector));
     OFFSET(FRAME_EIP, offsetof(struct user_frame, eip));
     OFFSET(FRAME_CS, offsetof(struct user_frame, cs));
@@ -38,9 +40,7 @@ void offsets(void)
     OFFSET(FRAME_SS, offsetof(struct user_frame, ss));
     OFFSET(CPU_RESV, offsetof(struct cpu, resv));
     OFFSET(CPU_SINCE, offsetof(struct cpu, since));
-    OFFSET(CPU_FPU_OWNER, offsetof(struct cpu, fpu_owner));
-    OFFSET(CPU_IO_TASK, offsetof(struct cpu, io_task));
-    OFFSET(CPU_RESCHED, offsetof(struct cpu, resched));
+    OFFSET(CPU_HURDLES, offsetof(struct cpu, hurdles));
     OFFSET(CPU_SWITCHES, offsetof(struct cpu, switches));
     OFFSET(SCHED_TOP, offsetof(struct sched, top));
     OFFSET(SCHED_TIMER_AT, offsetof(struct sched, timer_at));
@@ -51,18 +51,10 @@ void offsets(void)
     OFFSET(NODE_BADGE_LEN, offsetof(struct node, badge_len));
     OFFSET(KOBJ_TYPE, offsetof(struct kobj, type));
     OFFSET(ENDPOINT_QUEUE, offsetof(struct endpoint, queue));
-    OFFSET(ENDPOINT_PLAIN, offsetof(struct endpoint, plain));
-    OFFSET(ENDPOINT_WAITING, offsetof(struct endpoint, waiting));
-    OFFSET(RESV_FLAGS, offsetof(struct resv, flags));
-    OFFSET(RESV_PRIO, offsetof(struct resv, prio));
     OFFSET(RESV_LEFT, offsetof(struct resv, left));
-    OFFSET(RESV_REFILL_RANK, offsetof(struct resv, refill.rank));
-    OFFSET(RESV_NOT_QUICK, RESV_QUEUED | RESV_BACKGROUND);
     OFFSET(THREAD_STATE, offsetof(struct thread, state));
     OFFSET(THREAD_UNUSUAL, offsetof(struct thread, unusual));
-    OFFSET(THREAD_SYSCALL, offsetof(struct thread, syscall));
-    OFFSET(THREAD_QUEUE_NEXT, offsetof(struct thread, queue_next));
-    OFFSET(THREAD_QUEUE_PREV, offsetof(struct thread, queue_prev));
+    OFFSET(THREAD_QUICK_RANK, offsetof(struct thread, quick_rank));
     OFFSET(THREAD_RESV, offsetof(struct thread, resv));
     OFFSET(THREAD_BLOCKED_SINCE, offsetof(struct thread, blocked_since));
     OFFSET(THREAD_SWITCHES, offsetof(struct thread, switches));
@@ -70,14 +62,11 @@ void offsets(void)
     OFFSET(UIPC_ENDPOINT, offsetof(struct thread, uipc.endpoint));
     OFFSET(UIPC_RECV, offsetof(struct thread, uipc.recv));
     OFFSET(UIPC_PHASE, offsetof(struct thread, uipc.phase));
-    OFFSET(UIPC_ACCEPTS, offsetof(struct thread, uipc.accepts));
-    OFFSET(UIPC_EPOCH, offsetof(struct thread, uipc.epoch));
     OFFSET(STATE_READY, THREAD_READY);
     OFFSET(STATE_RECV, THREAD_RECV);
     OFFSET(RIGHT_R, L4_R);
     OFFSET(RIGHT_W, L4_W);
     OFFSET(TYPE_ENDPOINT, L4_TYPE_ENDPOINT);
-    OFFSET(IPC_FAST_TRACE, IPC_FAST_TRACE);
     OFFSET(KERNEL_CS, SEL_KERNEL_CS);
     OFFSET(KERNEL_DS, SEL_KERNEL_DS);
     OFFSET(USER_CS, SEL_USER_CS);
@@ -88,9 +77,8 @@ void offsets(void)
     OFFSET(USER_EFLAGS, L4_USER_EFLAGS);
     OFFSET(FLAG_TF, EFLAGS_TF);
     OFFSET(FLAG_IF, EFLAGS_IF);
-    OFFSET(FLAG_NT, EFLAGS_NT);
     OFFSET(FLAG_VM, EFLAGS_VM);
-    OFFSET(FLAG_IOPL, EFLAGS_IOPL);
+    OFFSET(FLAGS_ODD, ~(EFLAGS_ARITHMETIC | 2u));
     OFFSET(KERNEL_BASE, KERNEL_BASE);
     OFFSET(KERNEL_PDE, KERNEL_BASE >> SUPER_SHIFT);
     OFFSET(VECTOR_COUNT, ARCH_VECTORS);

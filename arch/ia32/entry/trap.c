@@ -199,7 +199,8 @@ static bool stepped_into_kernel(struct user_frame *f)
 {
     uint32_t dr6;
 
-    if (f->vector != VECTOR_DEBUG || f->eip != (uint32_t)(uintptr_t)sysenter_entry)
+    if (f->vector != VECTOR_DEBUG || (f->eip != (uint32_t)(uintptr_t)sysenter_entry &&
+                                      f->eip != (uint32_t)(uintptr_t)sysenter_entry_c))
         return false;
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
     if (!(dr6 & DR6_STEP))
@@ -255,8 +256,14 @@ static struct user_frame *kernel_interrupt(struct user_frame *f)
 
 struct user_frame *trap_kernel(struct user_frame *f)
 {
+    struct thread *t = thread_current();
+
     if (f->vector >= VECTOR_IRQ0)
         return kernel_interrupt(f);
+    if (f == &relocated && t) { /* at the second instruction of sysenter_entry it was pushed over these */
+        t->frame.cs = SEL_USER_CS;
+        t->frame.ss = SEL_USER_DS;
+    }
     uint32_t fixup = f->vector == VECTOR_PAGE_FAULT ? usercopy_fixup(f->eip) : 0;
     if (fixup) {
         f->eax = read_cr2();

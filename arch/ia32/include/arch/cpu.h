@@ -34,6 +34,13 @@ uint32_t arch_cpu_features(void);
 unsigned arch_user_read(uint32_t *to, uint32_t address, unsigned count, uint32_t *fault);
 unsigned arch_user_write(uint32_t address, const uint32_t *from, unsigned count, uint32_t *fault);
 
+/*
+ * Copy words from the user memory of the loaded task into that of `to`, as `to` itself might write it.  `from` is
+ * below L4_USER_TOP with all words; `address` may be anything.  False: not now, by neither side's entries; if
+ * the reason is on the loaded side, nothing has been written.
+ */
+bool arch_user_send(const struct task *to, uint32_t address, uint32_t from, unsigned count);
+
 /* Decode the IO instruction at frame.eip: true and port, width if it is one (in, out, ins, outs). */
 bool arch_decode_io(struct thread *t, uint32_t *port, unsigned *bytes);
 
