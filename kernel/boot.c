@@ -96,7 +96,7 @@ const char *boot_option(const char *name, char *buffer, unsigned size)
 static void check_options(void)
 {
     static const struct { const char *name, *value; } known[] = {
-        { "debug", NULL }, { "kdb", NULL }, { "breakkey", NULL }, { "gdb", "wait" }, { "fault", "log" }, { "exit", "" },
+        { "debug", NULL }, { "kdb", NULL }, { "breakkey", NULL }, { "gdb", "wait" }, { "fault", "log" }, { "ipc", "c" }, { "exit", "" },
     };
     char word[64], value[16];
 

@@ -20,7 +20,7 @@ struct cpu {
         struct {
             bool resched;       /* pick again before going back to user code */
             bool lent;          /* thread-switch: current runs on another thread's reservation */
-            bool general_ipc;   /* IPC is traced or measured, or was told to: no straight line */
+            bool general_ipc;   /* IPC is traced or measured: no straight line */
             bool owned;         /* fpu_owner or io_task is not NULL */
         };
         uint32_t hurdles;       /* all four in one test, for ipc_fast() */

@@ -152,9 +152,6 @@ struct thread {
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct thread) <= L4_SIZE_THREAD);
 #define UNUSUAL_EXIT 0xff000000u   /* slow_exit in `unusual` */
 
-/* The part of thread.unusual that is `nested`. */
-STATIC_ASSERT(offsetof(struct thread, nested) == offsetof(struct thread, unusual) + 1);
-
 /* Parameter word n of the thread's call: registers first, then msg. */
 ALWAYS_INLINE uint32_t *thread_word(struct thread *t, unsigned n)
 {

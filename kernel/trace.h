@@ -62,7 +62,7 @@ extern int trace_stopped_by;      /* during such a stop: which point; else -1 */
 extern const char *const trace_event_names[];
 
 /* With any of these on, IPC goes the general way, which writes them (cpu.general_ipc).  The last one stands for
- * no event: it is set while stretches are measured, and by the boot option ipc=general. */
+ * no event: it is set while stretches are measured. */
 #define TRACE_GENERAL_IPC (1u << 31)
 #define IPC_FAST_TRACE ((1u << TRACE_IPC_SEND) | (1u << TRACE_IPC_BLOCK) | (1u << TRACE_IPC_END) | \
                         (1u << TRACE_SWITCH) | TRACE_GENERAL_IPC)

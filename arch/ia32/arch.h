@@ -8,6 +8,7 @@
 
 #include <arch/frame.h>
 #include <arch/memory.h>
+#include "kernel/cpu.h"
 #include "kernel/lib/types.h"
 
 struct boot_desc;

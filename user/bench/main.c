@@ -5,8 +5,8 @@
  * code 16.  [M 2.3] [M 2.1.1]
  *
  * Each value is the least of several runs, minus the cost of reading the counter: timer interrupts are
- * not in it, user-level stubs are.  Arguments: only=TEXT runs the groups whose name begins with it; most=N is
- * the largest number of things to try.
+ * not in it, user-level stubs are.  Arguments: only=TEXT runs the groups whose name begins with it;
+ * c_path=on names the round trips after the kernel's path in C, which boot option ipc=c makes them take.
  */
 #include "user/bench/bench.h"
 
@@ -22,6 +22,7 @@ uint8_t bench_stacks[13][4096] __attribute__((aligned(4096)));
 uint32_t pages, bench_most = 65536;
 static uint32_t overhead, big_memory[BIG_MEMORY];
 static const char *only = "";
+static bool c_path;
 
 uint32_t bench_big_memory(unsigned i)
 {
@@ -226,10 +227,12 @@ static void group_ipc(void)
 
             MEASURE(SAMPLES, result = l4_ipc_fast(w0, w1, m));
             l4_must(result, "round trip");
-            report("ipc.roundtrip", i, true);
+            report(c_path ? "ipc.c_path" : "ipc.roundtrip", i, true);
         }
     }
-    server(&slow, WORDS, EP_WORDS, EP_WORDS_REPLY, words_server, bench_stacks[1]);
+    if (c_path)
+        return;
+    server(&slow, WORDS, EP_WORDS, EP_WORDS_REPLY, words_server, stacks[1]);
     for (i = 0; i < sizeof sizes; i++) {
         uint32_t result = 0;
 
@@ -240,6 +243,14 @@ static void group_ipc(void)
         l4_must(result, "round trip");
         report("ipc.roundtrip", sizes[i], true);
     }
+    if (!l4_has_sysenter)
+        return;
+    l4_call = l4_call_int; /* the server's, too: it is the same memory */
+    for (i = 0; i < 5; i++) {
+        MEASURE(SAMPLES, (void)l4_ipc(&words, L4_CAP(EP_WORDS), 0, sizes[i], L4_CAP(EP_WORDS_REPLY), 0, 63, L4_TS_NEVER));
+        report("ipc.int", sizes[i], true);
+    }
+    l4_call = l4_call_sysenter;
 }
 
 static uint32_t send_map(uint32_t fpage, uint32_t hot_spot)
@@ -492,7 +503,7 @@ int main(const struct l4_bootinfo *boot)
         { "switch", group_switch }, { "map.item", group_item }, { "map", group_map },
         { "children", group_children }, { "threads", group_threads }, { "stretch", group_stretch },
     };
-    static char text[16];
+    static char text[16], flag[4];
     const uint32_t since_reset = (uint32_t)l4_rdtsc(); /* firmware and kernel, up to here */
     const char *arguments = l4_boot_arguments(boot);
     uint32_t id;
@@ -501,6 +512,7 @@ int main(const struct l4_bootinfo *boot)
     bench_most = l4_number(l4_argument(arguments, "most", text, sizeof text), bench_most);
     if (l4_argument(arguments, "only", text, sizeof text))
         only = text;
+    c_path = l4_argument(l4_boot_arguments(boot), "c_path", flag, sizeof flag) != NULL;
     if (chosen("boot"))
         print_value("boot", since_reset);
     pages = find_memory(boot, 0);

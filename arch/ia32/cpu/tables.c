@@ -122,5 +122,5 @@ void tables_enable_sysenter(void)
         return;
     write_msr(MSR_SYSENTER_CS, SEL_KERNEL_CS);
     write_msr(MSR_SYSENTER_ESP, (uint32_t)(uintptr_t)&cpu_tss.tss.esp0);
-    write_msr(MSR_SYSENTER_EIP, (uint32_t)(uintptr_t)(ipc && ipc[0] == 'c' ? sysenter_entry_c : sysenter_entry));
+    write_msr(MSR_SYSENTER_EIP, (uint32_t)(uintptr_t)(ipc ? sysenter_entry_c : sysenter_entry));
 }
