@@ -18,16 +18,8 @@
 #define UNMAP_COUNTS 0xffff0u /* fields of W0 that come back unchanged [M 3.2.3] [M 3.2.5] */
 #define TCR_COUNT    0x3f0u
 
-void sys_entry(struct thread *t)
-{
-    t->syscall = true;
-    t->msg_in = false;
-    cpu_stretch_begin(STRETCH_SYSCALL + (t->frame.w[0] & NR_MASK));
-    sys_dispatch(t);
-}
-
 /* Numbers that are reserved end like numbers that nobody knows; bits without a meaning are not looked at.  [M 1.6.1] */
-void sys_dispatch(struct thread *t)
+ALWAYS_INLINE void dispatch(struct thread *t)
 {
     uint32_t nr = t->frame.w[0] & NR_MASK;
 
@@ -67,6 +59,19 @@ void sys_dispatch(struct thread *t)
         sys_finish(t, L4_ERR(L4_NOSYS, 0, 0));
         return;
     }
+}
+
+SYS_ENTRY_ABI void sys_entry(struct thread *t)
+{
+    t->syscall = true;
+    t->msg_in = false;
+    cpu_stretch_begin(STRETCH_SYSCALL + (t->frame.w[0] & NR_MASK));
+    dispatch(t);
+}
+
+void sys_dispatch(struct thread *t)
+{
+    dispatch(t);
 }
 
 /* Are `count` words from `address` user memory?  [M 3.1.1] */

@@ -7,8 +7,9 @@
 
 #include "kernel/thread.h"
 
-/* Entry from the arch: `t` is current, its frame is saved, interrupts are off. */
-void sys_entry(struct thread *t);
+/* Entry from the arch: `t` is current, its frame is saved, interrupts are off.  In a register. */
+#define SYS_ENTRY_ABI __attribute__((regparm(1)))
+void sys_entry(struct thread *t) SYS_ENTRY_ABI;
 /* Execute (again) the call that t->frame.w[0] names. */
 void sys_dispatch(struct thread *t);
 

@@ -164,6 +164,7 @@ paddr_t multiboot_take_frames(struct boot_desc *desc, unsigned count, uint32_t l
 
 extern const uint32_t vector_stubs[ARCH_VECTORS]; /* 0: no gate */
 extern const char entry_text_start[], entry_text_end[];
+extern const uint32_t usersend_fast[4];
 void sysenter_entry(void);
 void sysenter_entry_c(void);       /* without the shortcut for IPC in assembly */
 void sysenter_entry_stepped(void);

@@ -289,8 +289,11 @@ static void rtc_set(uint8_t number, uint8_t value)
 static void rtc_periodic(bool on)
 {
     rtc_set(0x0a, (rtc(0x0a) & 0xf0u) | 3u);
+    if (on)
+        (void)rtc(0x0c); /* not behind it: a tick in between would be answered, and the next one wait */
     rtc_set(0x0b, (uint8_t)((rtc(0x0b) & 0x8fu) | (on ? 0x40u : 0u)));
-    (void)rtc(0x0c);
+    if (!on)
+        (void)rtc(0x0c);
 }
 
 static uint32_t ep_irq, ep_ack;

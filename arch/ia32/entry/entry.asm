@@ -29,6 +29,7 @@
         extern  trap_nmi
         extern  trap_stack_top
         extern  relocated
+        extern  frame_count
 
         global  vector_stubs
         global  entry_text_start
@@ -38,6 +39,7 @@
         global  sysenter_entry_stepped
         global  syscall_entry
         global  enter_user
+        global  usersend_fast
         global  double_fault_entry
         global  nmi_entry
 
@@ -99,6 +101,14 @@ entry_text_start:
         mov     byte [esp + 4 - THREAD_FRAME + THREAD_SLOW_EXIT], 0
 %endmacro
 
+; Without the shortcut in assembly: boot option ipc=c.
+        align   16
+sysenter_entry_c:
+        SYSENTER_FRAME
+        SYSENTER_FLAGS
+        lea     ebx, [esp + 4 - THREAD_FRAME]
+        jmp     sysenter_general
+
         align   16
 sysenter_entry:
         SYSENTER_FRAME
@@ -106,14 +116,6 @@ sysenter_entry:
 %include "arch/ia32/entry/ipc_fast.inc"
 
 .general: ; the frame is saved, and nothing else has been done
-        lea     ebx, [esp + 4 - THREAD_FRAME]
-        jmp     sysenter_general
-
-; The same without the shortcut in assembly: boot option ipc=c.
-        align   16
-sysenter_entry_c:
-        SYSENTER_FRAME
-        SYSENTER_FLAGS
         lea     ebx, [esp + 4 - THREAD_FRAME]
 sysenter_general:
         mov     dword [ss:ebx + THREAD_FRAME + FRAME_VECTOR], SYSENTER_VECTOR
@@ -142,10 +144,19 @@ system_call:
         mov     [cpu_tss + AREA_ESP0], ecx
         jmp     enter_user.thread
 
-.other: push    ebx
+.other: mov     eax, ebx
         call    sys_entry
-        add     esp, 4
-        jmp     enter_user
+        ; Nothing in the way, and the thread that is prepared goes on at once: kernel_exit() would only say so.
+        cmp     dword [boot_cpu + CPU_HURDLES], 0
+        jne     enter_user
+        cmp     ebx, [boot_cpu + CPU_CURRENT]
+        jne     enter_user
+        cmp     dword [ebx + THREAD_CONT], 0
+        jne     enter_user
+        cmp     byte [ebx + THREAD_HALT_PENDING], 0
+        jne     enter_user
+        mov     eax, ebx
+        jmp     enter_user.thread
 
 ; The user program had TF set: the CPU trapped at sysenter_entry, and trap.c came here with TF clear.
         align   16
@@ -342,6 +353,11 @@ vector_stubs:
 %endrep
         times VECTOR_COUNT - 0x30 - 1 dd 0
         dd      syscall_entry
+
+        align   4
+usersend_fast: ; instructions that may fault, and where to go on
+        dd      sysenter_entry.user_first, sysenter_entry.user_last, sysenter_entry.user_copy
+        dd      sysenter_entry.general
 
 %include "arch/ia32/debug/entry_frame.inc"
 

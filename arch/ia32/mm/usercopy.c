@@ -104,5 +104,7 @@ uint32_t usercopy_fixup(uint32_t eip)
     if (eip == (uint32_t)(uintptr_t)usersend_first || eip == (uint32_t)(uintptr_t)usersend_last ||
         eip == (uint32_t)(uintptr_t)usersend_copy)
         return (uint32_t)(uintptr_t)usersend_end;
+    if (eip == usersend_fast[0] || eip == usersend_fast[1] || eip == usersend_fast[2])
+        return usersend_fast[3];
     return 0;
 }
