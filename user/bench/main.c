@@ -232,7 +232,7 @@ static void group_ipc(void)
     }
     if (c_path)
         return;
-    server(&slow, WORDS, EP_WORDS, EP_WORDS_REPLY, words_server, stacks[1]);
+    server(&slow, WORDS, EP_WORDS, EP_WORDS_REPLY, words_server, bench_stacks[1]);
     for (i = 0; i < sizeof sizes; i++) {
         uint32_t result = 0;
 
