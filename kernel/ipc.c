@@ -27,7 +27,6 @@
 #define STALE_BATCH    16u   /* queued threads restarted between two preemption points */
 #define REGISTER_WORDS 3u    /* message words in W2..W4 */
 #define TIMEOUT_MANTISSA 0x3ffu
-#define ITEMS_MASK 0xc00u    /* ST in W0 */
 
 void endpoint_init(struct endpoint *ep)
 {
