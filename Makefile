@@ -232,8 +232,7 @@ conformance: ## write docs/conformance.md
 
 comma := ,
 $(O)/compile_commands.json: Makefile $(fragments)
-	$(Q)mkdir -p $(@D)
-	$(file >$@,[$(foreach f,$(sort $(filter %.c,$(kernel-sources) $(libl4sec-c) $(foreach p,$(user-programs),$($(p)-c)))),\
+	$(shell mkdir -p $(@D))$(file >$@,[$(foreach f,$(sort $(filter %.c,$(kernel-sources) $(libl4sec-c) $(foreach p,$(user-programs),$($(p)-c)))),\
 	  {"directory":"$(CURDIR)"$(comma)"file":"$(f)"$(comma)"command":"$(CC) $(call flags-for,$(f)) -c $(f)"}$(comma))\
 	  {"directory":"$(CURDIR)"$(comma)"file":"arch/$(ARCH)/entry/offsets.c"$(comma)"command":"$(CC) $(kernel-flags) -S arch/$(ARCH)/entry/offsets.c"}])
 

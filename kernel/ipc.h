@@ -22,8 +22,7 @@ STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct endpoint) == L4_SIZE_ENDPOINT
 void endpoint_init(struct endpoint *ep);     /* the head, ep->obj, is the caller's */
 
 /*
- * System call 0, from sys_dispatch(), every combination; words W5.. are copied in first (may fault and come
- * back).
+ * System call 0, every combination; words W5.. are copied in first (may fault and come back).
  */
 void sys_ipc(struct thread *t);
 

@@ -69,11 +69,6 @@ SYS_ENTRY_ABI void sys_entry(struct thread *t)
     dispatch(t);
 }
 
-void sys_dispatch(struct thread *t)
-{
-    dispatch(t);
-}
-
 /* Are `count` words from `address` user memory?  [M 3.1.1] */
 static bool words_in_user_memory(uint32_t address, unsigned count)
 {

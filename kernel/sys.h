@@ -10,8 +10,6 @@
 /* Entry from the arch: `t` is current, its frame is saved, interrupts are off.  In a register. */
 #define SYS_ENTRY_ABI __attribute__((regparm(1)))
 void sys_entry(struct thread *t) SYS_ENTRY_ABI;
-/* Execute (again) the call that t->frame.w[0] names. */
-void sys_dispatch(struct thread *t);
 
 /* The call is over with this W0; clears cont, msg_in.  Other output words are already in place. */
 ALWAYS_INLINE void sys_finish(struct thread *t, uint32_t w0)

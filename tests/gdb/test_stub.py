@@ -118,7 +118,7 @@ def test_breakpoint_in_the_trap_path_is_refused(session):
     out = session("break *debug_enter\ncontinue\ndelete\nbreak square\ncontinue\ndetach\n")
     has(out, r"Cannot insert|Error", )
     out = session("break sys_finish\ncontinue\ncontinue\ndelete\nbreak memcpy\ntbreak square\ncontinue\ndetach\n")
-    has(out, r"Breakpoint 1(\.\d)?, sys_finish", r"Breakpoint 1(\.\d)?, sys_finish", r"detached")
+    has(out, r"Breakpoint 1(\.\d+)?, .*sys_finish", r"Breakpoint 1(\.\d+)?, .*sys_finish", r"detached")
 
 
 def test_calls_and_writes(session):
@@ -130,13 +130,13 @@ def test_calls_and_writes(session):
 
 def test_calls_in_the_kernel(session):
     """A function is called on the stack of interrupted kernel code, below what stands there."""
-    out = session("tbreak sys_dispatch\ncontinue\nprint log_total() > 0\nprint *kobj_by_id(5)\nset var $sp0 = $esp\n"
-                  "call (void)kputc(10)\nprint $esp == $sp0\nbt 3\ntbreak square\ncontinue\ndetach\n")
-    has(out, r"sys_dispatch", r"\$1 = 1$", r"= tk5$", r"= 1$", r"#2 .* ask_kernel", r"Temporary breakpoint \d, square")
+    out = session("tbreak sys_cap_inspect\ncontinue\nprint log_total() > 0\nprint *kobj_by_id(5)\nset var $sp0 = $esp\n"
+                  "call (void)kputc(10)\nprint $esp == $sp0\nbt 5\ntbreak square\ncontinue\ndetach\n")
+    has(out, r"sys_cap_inspect", r"\$1 = 1$", r"= tk5$", r"= 1$", r"#\d .* ask_kernel", r"Temporary breakpoint \d, square")
 
 
 def test_panic_comes_to_gdb(session):
-    out = session("tbreak sys_dispatch\ncontinue\nset var {int}($esp + 4) = 0xc0100000\njump panic\nbt 1\nmonitor thread\n")
+    out = session("tbreak sys_cap_inspect\ncontinue\nset var {int}($esp + 4) = 0xc0100000\njump panic\nbt 1\nmonitor thread\n")
     has(out, r"SIGABRT", r"panic", r"th\d+ +\S+ +tk\d+")
 
 
@@ -566,7 +566,9 @@ def test_fuzz(client):
             tail = tail.replace(b"=", b",")
         if head == b"G" and len(tail) >= 128:
             continue
-        c.ask(head + tail)
+        reply = c.ask(head + tail)
+        while reply[:1] == b"O" and reply != b"OK":  # output of a monitor command comes before its reply
+            reply = c.receive()
     assert c.ask("?")[:1] == b"T"
     assert c.monitor("check")[0] == "OK"
     c.machine.send(b"\x05")

@@ -69,10 +69,7 @@ uint32_t l4_call5(uint32_t w0, uint32_t w1, uint32_t w2, uint32_t w3, uint32_t w
     words.w[2] = w2;
     words.w[3] = w3;
     words.w[4] = w4;
-    if (l4_has_sysenter)
-        words.w[0] = l4_call_registers(w0, &words.w[1], &words.w[2]);
-    else
-        l4_call_int(&words);
+    l4_call(&words); /* out of line: a debugger's backtrace goes through it */
     for (i = 0; out && i < 5; i++)
         out[i] = words.w[i];
     return words.w[0];
