@@ -10,6 +10,7 @@
 
 #include <arch/paging.h>
 #include "kernel/boot.h"
+#include "kernel/cpu.h"
 #include "kernel/debug/debug.h"
 #include "kernel/kpage.h"
 
@@ -56,10 +57,13 @@ KDB_CMD(stat_hash, .noun = "stat", .verb = "hash", .usage = "", .schema = &hash_
         .example = "stat hash")
 {
     struct digest all = { FNV_START, 0 }, d = all, none = all;
+    bool general = boot_cpu.general_ipc;
 
+    boot_cpu.general_ipc = false; /* follows from the trace's mask, which is the debugger's */
     add(k, &d, kernel_data, (uint32_t)(kernel_data_end - kernel_data), 0);
     add(k, &d, kernel_tables, (uint32_t)(kernel_bss - kernel_tables), BY_HARDWARE);
     add(k, &d, kernel_bss, (uint32_t)(kernel_bss_end - kernel_bss), 0);
+    boot_cpu.general_ipc = general;
     if (part_row(k, "kernel data", &d, &all))
         return KDB_OK;
     d = none;
