@@ -196,6 +196,14 @@ static struct resv *choose(const struct sched *s)
     return NULL;
 }
 
+/* May r pay at once whenever its thread, whose position it is, becomes ready?  [SCH-1] */
+static int quick_rank(const struct resv *r)
+{
+    bool window = deadline_is_set(&r->refill) || resv_is_round_robin(r);
+
+    return window && !(r->flags & RESV_BACKGROUND) ? resv_rank(r) : SCHED_NOT_QUICK;
+}
+
 struct thread *sched_pick(void)
 {
     struct cpu *cpu = this_cpu();
@@ -216,6 +224,7 @@ struct thread *sched_pick(void)
         if (goes_on && owner == from && !cpu->lent && !tail && resv_rank(paid) >= s->top &&
             !owner->debug_halt) {
             arm(now + paid->left, now);
+            from->quick_rank = quick_rank(paid);
             return from;
         }
         cpu->resv = NULL;
@@ -235,7 +244,7 @@ struct thread *sched_pick(void)
     to->switches += from != to;
     cpu->since = (uint32_t)now; /* the switch belongs to the next */
     resv_window(pays, now);
-    to->quick_rank = pays->flags & RESV_BACKGROUND ? SCHED_NOT_QUICK : resv_rank(pays);
+    to->quick_rank = quick_rank(pays);
     sched_dequeue(pays);
     cpu->resv = pays;
     arm(now + pays->left, now);

@@ -447,7 +447,7 @@ TEST(fault_message)
 static void touch(struct thread *t, uint32_t address, uint32_t error)
 {
     fault_memory(t, address, L4_W, NULL);
-    EXPECT(root->state == THREAD_READY && !root->cont); /* nothing is left to do; its rank may have to be looked up anew */
+    EXPECT(this_cpu()->current == root && !root->cont); /* nobody else was asked, nothing is left to do */
     expect_sound();
     running = host_run();
     EXPECT(running == root);
