@@ -119,6 +119,39 @@ static bool find_ref(struct kdb *k, unsigned arg, struct kdb_ref *ref, uint32_t 
     return true;
 }
 
+/* ---- the columns that who and reach end with ------------------------------------------------- */
+
+/* how .. steps of a row for what is held now. */
+static bool held_row_end(struct kdb *k, const struct node *n)
+{
+    kdb_put_text(k, "held");
+    kdb_put_slot(k, n);
+    kdb_put_null(k);
+    kdb_put_null(k);
+    kdb_put_num(k, 0);
+    return kdb_row_end(k);
+}
+
+/* The same for what `to` could get from one of the sources. */
+static bool got_row_end(struct kdb *k, int to, const struct graph_set *sources)
+{
+    struct graph_hop hop[HOPS];
+    unsigned n = graph_path(k, sources, to, hop, HOPS);
+    struct graph_link link = { 0 };
+    bool known = n && graph_find_link(k, hop[n - 1].lender ? hop[n - 1].lender : hop[n - 1].from,
+                                      hop[n - 1].to, &link);
+
+    kdb_put_text(k, known ? graph_link_name(link.kind) : "map");
+    kdb_put_null(k);
+    put_task(k, n ? hop[n - 1].from : NULL);
+    kdb_put_object(k, known ? link.over : NULL);
+    if (n)
+        kdb_put_num(k, n);
+    else
+        kdb_put_null(k);
+    return kdb_row_end(k);
+}
+
 /* ---- who ------------------------------------------------------------------------------------- */
 
 KDB_SCHEMA(who_schema, "who",
@@ -131,27 +164,12 @@ KDB_SCHEMA(who_schema, "who",
     { "over", K_ID, 6, COL_DST, "endpoint or thread that it would come over" },
     { "steps", K_NUM, 5, 0, "links needed; see path" });
 
-static bool who_got_row(struct kdb *k, int to, uint32_t type, uint32_t rights, const struct graph_set *sources)
+static void who_head(struct kdb *k, const struct task *task, uint32_t type, uint32_t rights)
 {
-    struct graph_hop hop[HOPS];
-    unsigned n = graph_path(k, sources, to, hop, HOPS);
-    struct graph_link link = { 0 };
-    bool known = n && graph_find_link(k, hop[n - 1].lender ? hop[n - 1].lender : hop[n - 1].from,
-                                      hop[n - 1].to, &link);
-
     kdb_row(k);
-    put_task(k, graph_task((unsigned)to));
-    kdb_put_name(k, graph_task((unsigned)to)->obj.id);
+    put_task(k, task);
+    kdb_put_name(k, task->obj.id);
     kdb_put_rights(k, type, rights);
-    kdb_put_text(k, known ? graph_link_name(link.kind) : "map");
-    kdb_put_null(k);
-    put_task(k, n ? hop[n - 1].from : NULL);
-    kdb_put_object(k, known ? link.over : NULL);
-    if (n)
-        kdb_put_num(k, n);
-    else
-        kdb_put_null(k);
-    return kdb_row_end(k);
 }
 
 KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d] [model=held|send|full] [without=tkN,...]",
@@ -168,16 +186,8 @@ KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d] [mode
     for (const struct node *n = ref.node; n; n = kdb_next_node(k, ref.node, n)) {
         if (!n->task || !in_range(&ref, n) || (node_rights(n) & need) != need)
             continue;
-        kdb_row(k);
-        put_task(k, n->task);
-        kdb_put_name(k, n->task->obj.id);
-        kdb_put_rights(k, type, node_rights(n));
-        kdb_put_text(k, "held");
-        kdb_put_slot(k, n);
-        kdb_put_null(k);
-        kdb_put_null(k);
-        kdb_put_num(k, 0);
-        if (kdb_row_end(k))
+        who_head(k, n->task, type, node_rights(n));
+        if (held_row_end(k, n))
             return KDB_OK;
     }
     if (kdb_flag(k, 'd') || k->rc != KDB_OK || !build(k, &model) || model == GRAPH_HELD)
@@ -187,7 +197,10 @@ KDB_CMD(who, .noun = "who", .verb = "", .usage = "REF [right=LETTERS] [-d] [mode
         struct graph_set sources;
         uint32_t rights = could_get((int)i, need, &sources);
 
-        if (lacks((int)i, need) && rights && who_got_row(k, (int)i, type, rights, &sources))
+        if (!lacks((int)i, need) || !rights)
+            continue;
+        who_head(k, graph_task(i), type, rights);
+        if (got_row_end(k, (int)i, &sources))
             break;
     }
     kdb_note(k, "-- model %s: everybody cooperates", graph_model_name(model));
@@ -219,38 +232,19 @@ static void reach_head(struct kdb *k, const struct kobj *o, uint32_t rights)
 /* One row for what the task holds of an object, one for what it could get beyond. */
 static bool reach_object(struct kdb *k, const struct kobj *o, int me, uint32_t need)
 {
-    struct graph_hop hop[HOPS];
-    struct graph_link link = { 0 };
     struct graph_set sources;
     uint32_t rights;
-    unsigned n;
-    bool known;
 
     if (best[me] && (held[me] & need) == need) {
         reach_head(k, o, held[me]);
-        kdb_put_text(k, "held");
-        kdb_put_slot(k, best[me]);
-        kdb_put_null(k);
-        kdb_put_null(k);
-        kdb_put_num(k, 0);
-        if (kdb_row_end(k))
+        if (held_row_end(k, best[me]))
             return true;
     }
     rights = could_get(me, need, &sources);
     if (!lacks(me, need) || !rights)
         return false;
-    n = graph_path(k, &sources, me, hop, HOPS);
-    known = n && graph_find_link(k, hop[n - 1].lender ? hop[n - 1].lender : hop[n - 1].from, hop[n - 1].to, &link);
     reach_head(k, o, rights);
-    kdb_put_text(k, known ? graph_link_name(link.kind) : "map");
-    kdb_put_null(k);
-    put_task(k, n ? hop[n - 1].from : NULL);
-    kdb_put_object(k, known ? link.over : NULL);
-    if (n)
-        kdb_put_num(k, n);
-    else
-        kdb_put_null(k);
-    return kdb_row_end(k);
+    return got_row_end(k, me, &sources);
 }
 
 KDB_CMD(reach, .noun = "reach", .verb = "",
