@@ -11,13 +11,11 @@
 #include "kernel/cpu.h"
 #include "kernel/lib/string.h"
 #include "kernel/mapdb.h"
+#include "kernel/page.h"
 #include "kernel/reap.h"
 #include "kernel/task.h"
 #include "kernel/thread.h"
 
-#define PTE_REFS (PTE_ACCESSED | PTE_DIRTY)
-#define USER_ENTRIES (L4_USER_TOP >> SUPER_SHIFT)
-#define BLOCK_FRAMES (SUPER_SIZE >> PAGE_SHIFT)
 #define WALK_LIMIT (1u << 22) /* no list of a 32-bit machine's kernel memory is longer */
 
 static bool tick(struct check *c)
@@ -132,18 +130,6 @@ static uint32_t used_in(const void *one, const void *other, uint32_t at, uint32_
         at++;
         while (at + 4u <= end && !(a[at] | a[at + 1u] | a[at + 2u] | a[at + 3u] | b[at] | b[at + 1u] | b[at + 2u] | b[at + 3u]))
             at += 4u;
-    }
-    return at;
-}
-
-static uint32_t used_from(const void *table, uint32_t at, uint32_t end)
-{
-    const uint32_t *a = table;
-
-    while (at < end && !a[at]) {
-        at++;
-        while (at + 8u <= end && !(a[at] | a[at + 1u] | a[at + 2u] | a[at + 3u] | a[at + 4u] | a[at + 5u] | a[at + 6u] | a[at + 7u]))
-            at += 8u;
     }
     return at;
 }
@@ -349,7 +335,7 @@ CHECK_RULE(mdb_cursor, "MDB-9", "MDB", "a node is marked as cursor exactly if an
 /* The first directory entry with a capability table from `dir` on, or 1024. */
 static uint32_t used_dir(const struct task *task, uint32_t dir)
 {
-    return used_from(task->cap_dir, dir, 1024u);
+    return table_find((const uint32_t *)(const void *)task->cap_dir, dir, 1024u);
 }
 
 /* Call `look` for each slot that is in use, in each capability table of each task. */
@@ -364,7 +350,7 @@ static void each_slot(struct check *c,
 
             if (!frame_of(table)) /* CAP-6 reports a wrong one */
                 continue;
-            for (uint32_t i = 0; (i = used_from(table, i, 1024u)) < 1024u; i++)
+            for (uint32_t i = 0; (i = table_find((const uint32_t *)(const void *)table, i, 1024u)) < 1024u; i++)
                 look(c, task, dir << 10 | i, table[i]);
         }
     }
@@ -497,7 +483,7 @@ static void check_super(struct check *c, const struct task *task, uint32_t dir, 
             check_fail(c, "tk%u: the view at %x is no table of its", task->obj.id, dir << SUPER_SHIFT);
             return;
         }
-        for (uint32_t i = 0; (i = used_from(view, i, 1024u)) < 1024u; i++)
+        for (uint32_t i = 0; (i = table_find(view, i, 1024u)) < 1024u; i++)
             if ((view[i] & ~PTE_REFS) != expected_pte(n, n->obj + (i << PAGE_SHIFT), false))
                 check_fail(c, "tk%u: entry %x at %x in a view of " NODE_FORMAT, task->obj.id, view[i],
                            dir << SUPER_SHIFT | i << PAGE_SHIFT, NODE_ARGS(n));
@@ -576,7 +562,7 @@ static void each_user_frame(struct check *c, bool kernel)
     for (struct task *task = task_next(NULL); task; task = task_next(task)) {
         if (!tick(c))
             return;
-        for (uint32_t dir = 0; (dir = used_from(task->pd, dir, USER_ENTRIES)) < USER_ENTRIES; dir++) {
+        for (uint32_t dir = 0; (dir = table_find(task->pd, dir, USER_ENTRIES)) < USER_ENTRIES; dir++) {
             uint32_t pde = task->pd[dir];
             const uint32_t *table = phys_to_virt(pde & 0xfffff000u);
 
@@ -585,7 +571,7 @@ static void each_user_frame(struct check *c, bool kernel)
             for (uint32_t i = 0; i < 1024u; i++) {
                 uint32_t name;
 
-                if (!(pde & PTE_SUPER) && (i = used_from(table, i, 1024u)) == 1024u)
+                if (!(pde & PTE_SUPER) && (i = table_find(table, i, 1024u)) == 1024u)
                     break;
                 if (!(pde & PTE_SUPER) && !(table[i] & PTE_PRESENT))
                     continue;

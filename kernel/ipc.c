@@ -25,7 +25,6 @@
 #include "kernel/trace.h"
 
 #define STALE_BATCH    16u   /* queued threads restarted between two preemption points */
-#define REGISTER_WORDS 3u    /* message words in W2..W4 */
 #define TIMEOUT_MANTISSA 0x3ffu
 
 void endpoint_init(struct endpoint *ep)
@@ -103,16 +102,6 @@ ALWAYS_INLINE bool still_names(const struct thread *t, uint32_t word, const stru
 static uint32_t send_rights(const struct ipc *ipc)
 {
     return ipc->st ? L4_W | L4_T : L4_W;
-}
-
-/* The badge of the capability that t sends over, with TCR 3 filling the bits below it.  [M 3.2.1] [G4] */
-ALWAYS_INLINE uint32_t sender_id_of(const struct node *n, uint32_t low)
-{
-    if (n->badge_len == 0)
-        return low;
-    if (n->badge_len >= 32)
-        return n->badge;
-    return (n->badge << (32u - n->badge_len)) | (low & (0xffffffffu >> n->badge_len));
 }
 
 static bool timeout_is_zero(uint32_t timeout)
@@ -364,7 +353,7 @@ static uint32_t *first_word(struct thread *t)
 
 static uint32_t *further_words(struct thread *t)
 {
-    return t->nested ? t->kmsg + REGISTER_WORDS : t->msg;
+    return t->nested ? t->kmsg + MESSAGE_REGISTERS : t->msg;
 }
 
 static void copy_words(struct thread *s, struct thread *r, unsigned count)
@@ -373,10 +362,10 @@ static void copy_words(struct thread *s, struct thread *r, unsigned count)
     uint32_t *to = first_word(r);
     unsigned i;
 
-    for (i = 0; i < count && i < REGISTER_WORDS; i++)
+    for (i = 0; i < count && i < MESSAGE_REGISTERS; i++)
         to[i] = from[i];
-    if (count > REGISTER_WORDS)
-        memcpy(further_words(r), further_words(s), (count - REGISTER_WORDS) * sizeof *to);
+    if (count > MESSAGE_REGISTERS)
+        memcpy(further_words(r), further_words(s), (count - MESSAGE_REGISTERS) * sizeof *to);
 }
 
 /* s and r have met at ep, both out of its queue.  True: there are typed items to perform. */
@@ -386,7 +375,7 @@ static bool transfer(struct endpoint *ep, struct thread *s, struct thread *r)
     unsigned count = min_u32(from->sc, to->rc);
 
     copy_words(s, r, count);
-    to->sender_id = sender_id_of(cap_lookup(s->task, from->send >> L4_NAME_SHIFT), s->tcr[L4_TCR_SENDER]);
+    to->sender_id = ipc_sender_id(cap_lookup(s->task, from->send >> L4_NAME_SHIFT), s->tcr[L4_TCR_SENDER]);
     to->oc = (uint8_t)count;
     to->ot = 0;
     to->timed = false;

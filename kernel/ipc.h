@@ -21,6 +21,18 @@ STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct endpoint) == L4_SIZE_ENDPOINT
 
 void endpoint_init(struct endpoint *ep);     /* the head, ep->obj, is the caller's */
 
+#define MESSAGE_REGISTERS 3u /* message words in W2..W4 */
+
+/* The badge of n, the capability that is sent over, with TCR 3, `low`, in the bits below it.  [M 3.2.1] [G4] */
+ALWAYS_INLINE uint32_t ipc_sender_id(const struct node *n, uint32_t low)
+{
+    unsigned length = n->badge_len;
+
+    if (LIKELY(length == 0))
+        return low;
+    return length >= 32 ? n->badge : (n->badge << (32u - length)) | (low & (0xffffffffu >> length));
+}
+
 /*
  * System call 0, every combination; words W5.. are copied in first (may fault and come back).
  */

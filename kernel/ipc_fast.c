@@ -16,7 +16,6 @@
 
 #define FAST_W0_MASK (15u | 0xc00u) /* NR, ST */
 #define FAST_W1_MASK 0x00cu         /* TS */
-#define REGISTER_WORDS 3u           /* message words in W2..W4 */
 #define COUNT_MASK 0x3f0u           /* SC, RC and OC in W0 and W1 */
 #define PHASE_RECEIVING 1u          /* ipc.phase: sent, no end, no timeout */
 
@@ -36,16 +35,7 @@ ALWAYS_INLINE bool find_endpoint(struct node ***dir, uint32_t word, uint32_t rig
         return false;
     *node = n;
     *ep = (struct endpoint *)(void *)node_kobj(n);
-    /* Type and flags are neighbours: one compare. */
-    STATIC_ASSERT(offsetof(struct kobj, flags) == offsetof(struct kobj, type) + 1);
-    return LIKELY(*(const uint16_t *)(const void *)&(*ep)->obj.type == L4_TYPE_ENDPOINT);
-}
-
-static uint32_t badged(const struct node *n, uint32_t low)
-{
-    unsigned length = n->badge_len;
-
-    return length >= 32 ? n->badge : (n->badge << (32u - length)) | (low & (0xffffffffu >> length));
+    return LIKELY(kobj_is_live(&(*ep)->obj, L4_TYPE_ENDPOINT));
 }
 
 /* Message words from W5 on, `count` of all, straight from t's memory into r's, which waits. */
@@ -53,7 +43,7 @@ static bool send_words(const struct thread *t, const struct thread *r, uint32_t 
 {
     uint32_t from = t->frame.ecx;
 
-    count -= REGISTER_WORDS;
+    count -= MESSAGE_REGISTERS;
     return from < L4_USER_TOP && count * 4u <= L4_USER_TOP - from &&
            arch_user_send(r->task, r->frame.ecx, from, count);
 }
@@ -82,7 +72,7 @@ NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
     /* Nobody reads r's W0 and W1, nor when t blocked, unless the call goes this way. */
     id = t->tcr[L4_TCR_SENDER];
     if (UNLIKELY(n->badge_len))
-        id = badged(n, id);
+        id = ipc_sender_id(n, id);
     r->frame.w[1] = id;
     count = t->frame.w[0] & COUNT_MASK;
     most = r->uipc.recv & COUNT_MASK;
@@ -91,7 +81,7 @@ NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
     r->frame.w[0] = count;
     if (!find_endpoint(dir, t->frame.w[1], L4_R, &n, &answer) || UNLIKELY(answer->queue != NULL))
         return NULL;
-    if (UNLIKELY(count > REGISTER_WORDS << 4) && !send_words(t, r, count >> 4))
+    if (UNLIKELY(count > MESSAGE_REGISTERS << 4) && !send_words(t, r, count >> 4))
         return NULL;
     now = clock_now();
     t->blocked_since = now;
@@ -110,7 +100,7 @@ NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
     r->uipc.endpoint = NULL;
     r->state = THREAD_READY;
     count = r->frame.w[0];
-    if (count >= REGISTER_WORDS << 4) {
+    if (count >= MESSAGE_REGISTERS << 4) {
         r->frame.w[2] = t->frame.w[2];
         r->frame.w[3] = t->frame.w[3];
         r->frame.w[4] = t->frame.w[4];

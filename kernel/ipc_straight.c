@@ -17,7 +17,6 @@
 #include "kernel/sys.h"
 #include "kernel/trace.h"
 
-#define REGISTER_WORDS 3u    /* message words in W2..W4 */
 #define PARAM_REGISTERS 5u
 #define PARAM_WORDS(words, items) (2u + (words) + 2u * (items))
 #define TS_MASK 0x00cu       /* in W1 */
@@ -50,15 +49,6 @@ ALWAYS_INLINE struct thread *receiver_alone(const struct endpoint *ep)
     /* Nested, or its capability lost something since it came to wait.  [G17] */
     n = cap_lookup(r->task, r->ipc->recv >> L4_NAME_SHIFT);
     return n && node_kobj(n) == &ep->obj && (n->name & L4_R) ? r : NULL;
-}
-
-ALWAYS_INLINE uint32_t sender_id(const struct node *n, uint32_t low)
-{
-    unsigned length = n->badge_len;
-
-    if (LIKELY(length == 0))
-        return low;
-    return length >= 32 ? n->badge : (n->badge << (32u - length)) | (low & (0xffffffffu >> length));
 }
 
 /* r leaves the queue in which it was alone. */
@@ -132,12 +122,12 @@ NO_FRAME_POINTER bool ipc_straight_nested(struct thread *t, const struct ipc_han
     leave_alone(ep, r, &r->uipc);
     if (count > r->uipc.rc)
         count = r->uipc.rc;
-    id = sender_id(handler->send, t->tcr[L4_TCR_SENDER]);
+    id = ipc_sender_id(handler->send, t->tcr[L4_TCR_SENDER]);
     copy_registers(&r->frame.w[2], t->kmsg, count);
-    if (count <= REGISTER_WORDS || give_words(r, t->kmsg + REGISTER_WORDS, count - REGISTER_WORDS)) {
+    if (count <= MESSAGE_REGISTERS || give_words(r, t->kmsg + MESSAGE_REGISTERS, count - MESSAGE_REGISTERS)) {
         finish(r, r->uipc.error | count << 4, id);
     } else {
-        memcpy(r->msg, t->kmsg + REGISTER_WORDS, (count - REGISTER_WORDS) * sizeof *r->msg);
+        memcpy(r->msg, t->kmsg + MESSAGE_REGISTERS, (count - MESSAGE_REGISTERS) * sizeof *r->msg);
         r->uipc.sender_id = id;
         r->uipc.oc = (uint8_t)count;
         r->uipc.ot = 0;
@@ -245,9 +235,9 @@ NO_FRAME_POINTER bool ipc_straight(struct thread *t)
     from->recv = w1;
     leave_alone(ep, r, to);
     copy_registers(words, &t->frame.w[2], count);
-    if (UNLIKELY(count > REGISTER_WORDS))
-        memcpy(r->nested ? r->kmsg + REGISTER_WORDS : r->msg, t->msg, (count - REGISTER_WORDS) * sizeof *t->msg);
-    to->sender_id = sender_id(send, t->tcr[L4_TCR_SENDER]);
+    if (UNLIKELY(count > MESSAGE_REGISTERS))
+        memcpy(r->nested ? r->kmsg + MESSAGE_REGISTERS : r->msg, t->msg, (count - MESSAGE_REGISTERS) * sizeof *t->msg);
+    to->sender_id = ipc_sender_id(send, t->tcr[L4_TCR_SENDER]);
     to->oc = (uint8_t)count;
     if (UNLIKELY(st != 0) && !perform_items(t, r))
         return true;

@@ -46,6 +46,7 @@ ALWAYS_INLINE bool frame_is_converted(paddr_t phys)
 }
 /* Does any frame of the 4 MB block around phys?  O(1). */
 bool block_is_converted(paddr_t phys);
+#define BLOCK_FRAMES (SUPER_SIZE >> PAGE_SHIFT)
 
 enum unit_tag { UNIT_FREE, UNIT_MORE, UNIT_NODE, UNIT_THREAD, UNIT_ENDPOINT, UNIT_RESERVATION,
                 UNIT_TASK, UNIT_KPAGE, UNIT_CPU };

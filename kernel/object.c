@@ -12,8 +12,6 @@
 #include "kernel/kpage.h"
 #include "kernel/mapdb.h"
 
-#define BLOCK_FRAMES (SUPER_SIZE >> PAGE_SHIFT)
-
 static uint32_t kobj_last_id;
 
 void kobj_init(struct kobj *o, enum l4_type type)

@@ -17,7 +17,6 @@
 #include "kernel/page.h"
 
 #define DIR_ENTRIES 1024u
-#define USER_ENTRIES (L4_USER_TOP >> SUPER_SHIFT)
 
 ALWAYS_INLINE bool node_is_super(const struct node *n) { return node_size(n) == SUPER_SHIFT; }
 

@@ -68,6 +68,7 @@ struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type typ
                         enum l4_detail *reason) MUST_CHECK;
 
 #define TABLE_NAMES 1024u
+#define USER_ENTRIES (L4_USER_TOP >> SUPER_SHIFT) /* of both directories */
 /*
  * The entries of both directories and of all tables are words that are 0 where there is nothing: the first that
  * is not in words[at, end), or end.
