@@ -37,5 +37,7 @@ void check_fail(struct check *c, const char *format, ...) PRINTF(2, 3);
 /* Run one rule or all; the number of violations. */
 unsigned check_run(struct check *c, const struct check_rule *rule);
 unsigned check_all(struct check *c);
+/* For rules: go on? */
+ALWAYS_INLINE bool check_tick(struct check *c) { return !c->tick || c->tick(c); }
 
 #endif

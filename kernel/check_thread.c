@@ -15,7 +15,7 @@
 static struct kobj *next_of(struct check *c, struct kobj *o, enum l4_type type)
 {
     do {
-        if (c->tick && !c->tick(c))
+        if (!check_tick(c))
             return NULL;
         o = kobj_next(o);
     } while (o && o->type != type);
