@@ -214,28 +214,38 @@ ALWAYS_INLINE void *frame_take_units(struct frame *f, char *page, unsigned unit,
     return object;
 }
 
+/* Nothing fits into frame f any more, of whatever size. */
+ALWAYS_INLINE void skip_full(struct kpage *kp, const struct frame *f)
+{
+    if (f == &frame_table[(kp->base >> PAGE_SHIFT) + kp->hint])
+        kp->hint++;
+}
+
 static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
 {
-    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT], *empty = NULL;
+    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT], *empty = NULL, *end = first + kp->frames, *f;
     char *page;
 
-    for (unsigned i = kp->hint; i < kp->frames; i++) {
-        uint32_t use = first[i].use;
-
-        if (LIKELY(use_kind(use) == FRAME_CHUNKED && use_free(use) >= units)) {
+    for (f = first + kp->hint; f < end; f++) {
+        if (f->kind == FRAME_CHUNKED) {
             unsigned unit;
 
-            page = phys_to_virt(kp->base + (i << PAGE_SHIFT));
-            unit = tags_find((const uint32_t *)(void *)page, use_hint(use), units);
+            if (f->free < units) { /* the most frequent case where there are many */
+                if (UNLIKELY(f->free == 0))
+                    skip_full(kp, f);
+                continue;
+            }
+            page = phys_to_virt(kp->base + ((paddr_t)(f - first) << PAGE_SHIFT));
+            unit = tags_find((const uint32_t *)(void *)page, f->hint, units);
             if (unit)
-                return frame_take_units(&first[i], page, unit, units, tag);
-        } else if (use_kind(use) == FRAME_FREE) {
+                return frame_take_units(f, page, unit, units, tag);
+        } else if (use_kind(f->use) == FRAME_FREE) {
             if (!empty)
-                empty = &first[i];
-            else if (&first[i] - empty >= LOOK_BEHIND)
+                empty = f;
+            else if (f - empty >= LOOK_BEHIND)
                 break;
-        } else if (i == kp->hint && !(use_kind(use) == FRAME_CHUNKED && use_free(use))) {
-            kp->hint++;
+        } else {
+            skip_full(kp, f);
         }
     }
     if (!empty || units > L4_UNITS_USABLE)

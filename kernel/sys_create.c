@@ -365,5 +365,8 @@ void sys_create(struct thread *t)
     t->names.task = (struct task *)o;
     t->names.new_table = new_table;
     map_reset(&t->map);
-    initial_map(t);
+    if (preempt_point(PREEMPT_MAP)) /* the task alone is half a stretch of work */
+        t->cont = initial_map;
+    else
+        initial_map(t);
 }

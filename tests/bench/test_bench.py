@@ -13,7 +13,7 @@ TOLERANCE = 15
 #: Instructions between two preemption points.
 STRETCH = 10000
 #: Longer ones: creation of a task and what a dying one leaves, creation among many objects.
-KNOWN = {"stretch.create.task": 15000, "stretch.timeouts.at.once": 14500}
+KNOWN = {"stretch.timeouts.at.once": 10500}
 LINE = re.compile(r"^bench (\S+) (\d+) instructions\s*$", re.MULTILINE)
 
 

@@ -19,6 +19,8 @@
 #include "kernel/sys.h"
 #include "tests/unit/unit.h"
 
+#include "tests/unit/explore.h"
+
 #define TASKS 4u
 #define PAGES 2u
 #define SETS  3u           /* right sets: r, t, rt as 1, 2, 3 */
@@ -36,7 +38,6 @@ static unsigned tasks_used, pages_used;
 static struct thread *s0;
 static struct task *tasks[TASKS];
 static paddr_t frame_at[PAGES];
-static uint32_t *seen, *queue, queued;
 static unsigned long transitions;
 
 static uint32_t kernel_rights(unsigned set) { return (set & 1u ? L4_R : 0) | (set & CAN_CONVERT ? L4_T : 0); }
@@ -204,14 +205,6 @@ static bool extract(struct state *s)
     return !reap_pending() && !revoke_active;
 }
 
-static void meet(uint32_t key)
-{
-    if (seen[key / 32] & (1u << (key % 32)))
-        return;
-    seen[key / 32] |= 1u << (key % 32);
-    queue[queued++] = key;
-}
-
 static void compare(uint32_t from, const struct state *model, const char *what)
 {
     struct state kernel;
@@ -308,9 +301,7 @@ TEST(every_state_of_pages)
     }
     for (unsigned o = 0; o < pages_used; o++)
         frame_at[o] = node_of(0, o)->obj;
-    seen = calloc((size_t)1 << (pages_used * (4u * (tasks_used - 1u) + 3u) - 3u), 1);
-    queue = malloc(sizeof *queue << 20);
-    EXPECT(seen && queue);
+    explore_begin(pages_used * (4u * (tasks_used - 1u) + 3u), 1u << 20);
     host_window = preempt_always;
     meet(pack(&(struct state){ 0 }));
     for (uint32_t at = 0; at < queued && queued < 1u << 20; at++) {

@@ -303,17 +303,6 @@ static void spin(uint64_t ticks, uint64_t step)
     }
 }
 
-static bool within(uint64_t have, uint64_t want, unsigned per_mille)
-{
-    uint64_t difference = have > want ? have - want : want - have;
-
-    if (difference * 1000 > want * per_mille) {
-        printf("have %llu, want %llu\n", (unsigned long long)have, (unsigned long long)want);
-        return false;
-    }
-    return true;
-}
-
 TEST(three_shares)
 {
     unsigned i;

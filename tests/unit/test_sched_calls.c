@@ -78,17 +78,6 @@ static void boot(void)
     check_clean();
 }
 
-static bool within(uint64_t have, uint64_t want, unsigned per_mille)
-{
-    uint64_t difference = have > want ? have - want : want - have;
-
-    if (difference * 1000 > want * per_mille) {
-        printf("have %llu, want %llu\n", (unsigned long long)have, (unsigned long long)want);
-        return false;
-    }
-    return true;
-}
-
 TEST(schedule_call)
 {
     uint32_t w3 = 100u << 24;

@@ -13,6 +13,8 @@
 #include "kernel/sys.h"
 #include "tests/unit/unit.h"
 
+#include "tests/unit/explore.h"
+
 #define TASKS 4u
 #define OBJECTS 2u
 #define FIRST_NAME 0x2c0u
@@ -24,8 +26,6 @@ struct state { uint8_t rights[TASKS][OBJECTS], parent[TASKS][OBJECTS]; };
 static unsigned objects;
 static struct task *tasks[TASKS];
 static struct node pool[TASKS][OBJECTS] __attribute__((aligned(32)));
-static uint32_t seen[(1u << 24) / 32u];
-static uint32_t *queue, queued;
 static unsigned long transitions;
 
 static uint32_t kernel_rights(unsigned set) { return set << 1; } /* w = 2, r = 4 */
@@ -158,14 +158,6 @@ static bool extract(struct state *s)
     return true;
 }
 
-static void meet(uint32_t key)
-{
-    if (seen[key / 32] & (1u << (key % 32)))
-        return;
-    seen[key / 32] |= 1u << (key % 32);
-    queue[queued++] = key;
-}
-
 static void compare(uint32_t from, const struct state *model, const char *what)
 {
     struct state kernel;
@@ -231,8 +223,7 @@ TEST(every_state)
         EXPECT_EQ(s0->frame.w[0], 0);
         tasks[t] = (struct task *)(void *)node_kobj(cap_lookup(s0->task, 0x300 + t));
     }
-    queue = malloc(sizeof *queue << 24);
-    EXPECT(queue != NULL);
+    explore_begin(24, 1u << 24);
     meet(pack(&(struct state){ 0 }));
     for (at = 0; at < queued; at++)
         explore(queue[at]);
