@@ -220,7 +220,7 @@ KDB_CMD(mem_ls, .noun = "mem", .verb = "ls", .usage = "[tkN] [rights&LETTERS]",
         return k->rc;
     if (!kdb_sound(task->pd_shadow, PAGE_SIZE))
         return kdb_fail(k, KDB_CORRUPT, "the directory shadow cannot be read");
-    for (uint32_t d = 0; d < L4_USER_TOP >> SUPER_SHIFT && kdb_tick(k); d++) {
+    for (uint32_t d = 0; d < USER_ENTRIES && kdb_tick(k); d++) {
         uint32_t entry = task->pd_shadow[d];
         struct node *const *table = (struct node *const *)(uintptr_t)entry;
 
@@ -495,7 +495,7 @@ KDB_CMD(pt_show, .noun = "pt", .verb = "show", .alias = "p", .usage = "tkN", .sc
         return k->rc;
     if (!kdb_sound(task->pd, PAGE_SIZE))
         return kdb_fail(k, KDB_CORRUPT, "the page directory cannot be read");
-    for (uint32_t i = 0; i < (k->all ? 1024u : L4_USER_TOP >> SUPER_SHIFT) && kdb_tick(k); i++)
+    for (uint32_t i = 0; i < (k->all ? 1024u : USER_ENTRIES) && kdb_tick(k); i++)
         if (task->pd[i]) {
             pt_row(k, "pde", i, task->pd[i]);
             if (kdb_row_end(k))
@@ -610,7 +610,7 @@ KDB_CMD(mem_shared, .noun = "mem", .verb = "shared", .usage = "tkA tkB", .schema
         return k->rc;
     if (!kdb_sound(task->pd_shadow, PAGE_SIZE))
         return kdb_fail(k, KDB_CORRUPT, "the directory shadow cannot be read");
-    for (uint32_t d = 0; d < L4_USER_TOP >> SUPER_SHIFT && kdb_tick(k); d++) {
+    for (uint32_t d = 0; d < USER_ENTRIES && kdb_tick(k); d++) {
         uint32_t entry = task->pd_shadow[d];
         struct node *const *table = (struct node *const *)(uintptr_t)entry;
 

@@ -22,6 +22,8 @@ STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct endpoint) == L4_SIZE_ENDPOINT
 void endpoint_init(struct endpoint *ep);     /* the head, ep->obj, is the caller's */
 
 #define MESSAGE_REGISTERS 3u /* message words in W2..W4 */
+#define PHASE_RECEIVING 1u   /* ipc.phase: sent, no end, no timeout */
+STATIC_ASSERT(offsetof(struct ipc, sent) == offsetof(struct ipc, phase));
 
 /* The badge of n, the capability that is sent over, with TCR 3, `low`, in the bits below it.  [M 3.2.1] [G4] */
 ALWAYS_INLINE uint32_t ipc_sender_id(const struct node *n, uint32_t low)

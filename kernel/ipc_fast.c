@@ -17,13 +17,6 @@
 #define FAST_W0_MASK (15u | 0xc00u) /* NR, ST */
 #define FAST_W1_MASK 0x00cu         /* TS */
 #define COUNT_MASK 0x3f0u           /* SC, RC and OC in W0 and W1 */
-#define PHASE_RECEIVING 1u          /* ipc.phase: sent, no end, no timeout */
-
-#if defined(__GNUC__) && !defined(__clang__)
-#define NO_FRAME_POINTER __attribute__((optimize("omit-frame-pointer")))
-#else
-#define NO_FRAME_POINTER
-#endif
 
 /* The capability and the live endpoint that a word names with this right in a directory of capabilities. */
 ALWAYS_INLINE bool find_endpoint(struct node ***dir, uint32_t word, uint32_t right,
@@ -47,8 +40,6 @@ static bool send_words(const struct thread *t, const struct thread *r, uint32_t 
     return from < L4_USER_TOP && count * 4u <= L4_USER_TOP - from &&
            arch_user_send(r->task, r->frame.ecx, from, count);
 }
-
-STATIC_ASSERT(offsetof(struct ipc, sent) == offsetof(struct ipc, phase));
 
 NO_FRAME_POINTER IPC_FAST_ABI struct thread *ipc_fast(struct thread *t)
 {

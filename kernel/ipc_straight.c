@@ -20,7 +20,6 @@
 #define PARAM_REGISTERS 5u
 #define PARAM_WORDS(words, items) (2u + (words) + 2u * (items))
 #define TS_MASK 0x00cu       /* in W1 */
-#define PHASE_RECEIVING 1u   /* ipc.phase: sent, no timeout */
 
 STATIC_ASSERT(L4_TS_NEVER == 0);
 

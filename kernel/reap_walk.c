@@ -15,7 +15,6 @@
 
 #define WALK_SHIFT  REAP_WALK_SHIFT
 #define WALK_LOOKS  256u  /* names or frames looked at in one go: as much work as a few revoked nodes [G42] */
-#define USER_BLOCKS (L4_USER_TOP >> SUPER_SHIFT)
 
 /* Both directories and all tables are words that are 0 where there is nothing. */
 static const uint32_t *directory_of(const struct task *task, uint32_t space)
@@ -225,7 +224,7 @@ void reap_walk_next(struct reap_walk *w, struct reap_item *item)
         found = walk_io(w, task, item);
         break;
     case REAP_TASK_MEMORY:
-        found = walk_names(w, task, L4_SPACE_MEM, USER_BLOCKS, item);
+        found = walk_names(w, task, L4_SPACE_MEM, USER_ENTRIES, item);
         break;
     case REAP_TASK_CAPS:
         found = walk_names(w, task, L4_SPACE_CAP, TABLE_NAMES, item);
