@@ -23,6 +23,7 @@ RIGHTS = {1: (("b", 8), ("c", 1)), 2: (("r", 4), ("w", 2), ("s", 8), ("c", 1)),
 C_NAMES = {1: "struct task", 2: "struct thread", 3: "struct endpoint", 4: "struct kpage", 5: "struct resv",
            6: "struct cpu"}
 DIRECT_MAP = 0xC0000000
+PAGE = 4096
 FRAME_CHUNKED = 15
 UNIT = 32
 TAG_NODE = 2
@@ -35,12 +36,37 @@ class Settings:
 # ---- memory and symbols --------------------------------------------------------------------------------
 
 
-def read(address, size):
-    """Target memory as bytes; gdb.GdbError says what could not be read."""
+class Cache:
+    """What was read at this stop, by inferior: a serial line is slow, and a packet costs more than its bytes."""
+
+    pages, objects, names = {}, {}, {}
+
+    @classmethod
+    def forget(cls, *_):
+        for part in (cls.pages, cls.objects, cls.names):
+            part.clear()
+
+    @staticmethod
+    def get(part, key, make):
+        key = gdb.selected_inferior().num, key
+        if key not in part:
+            part[key] = make()
+        return part[key]
+
+
+def read_page(address):
     try:
-        return gdb.selected_inferior().read_memory(address & 0xFFFFFFFF, size).tobytes()
+        return gdb.selected_inferior().read_memory(address, PAGE).tobytes()
     except gdb.MemoryError as problem:
         raise gdb.GdbError(str(problem)) from None
+
+
+def read(address, size):
+    """Memory of the kernel as bytes; gdb.GdbError says what could not be read."""
+    address &= 0xFFFFFFFF
+    first = address & -PAGE
+    pages = [Cache.get(Cache.pages, at, lambda at=at: read_page(at)) for at in range(first, address + size, PAGE)]
+    return b"".join(pages)[address - first:address - first + size]
 
 
 def words(address, count):
@@ -65,6 +91,12 @@ def enum_name(type_name, value, prefix):
     return str(value)
 
 
+def structure(address, type_name):
+    """What is at this address, read at once, as gdb.Value."""
+    kind = gdb.lookup_type(type_name)
+    return gdb.Value(read(address, kind.sizeof), kind)
+
+
 def pointer(address, type_name):
     return gdb.Value(address & 0xFFFFFFFF).cast(gdb.lookup_type(type_name).pointer())
 
@@ -76,22 +108,9 @@ def number(value):
 # ---- walking the kernel ------------------------------------------------------------------------------
 
 
-class Cache:
-    """What was read at this stop: a serial line is slow."""
-
-    objects = None
-    names = None
-
-    @classmethod
-    def forget(cls, *_):
-        cls.objects = cls.names = None
-
-
 def objects():
     """All objects as (address, type, id), in memory order, by the tags of the kernel pages."""
-    if Cache.objects is None:
-        Cache.objects = list(scan_objects())
-    return Cache.objects
+    return Cache.get(Cache.objects, "all", lambda: list(scan_objects()))
 
 
 def scan_objects():
@@ -99,13 +118,13 @@ def scan_objects():
     at = gdb.lookup_type("struct kobj")
     type_at = [f.bitpos // 8 for f in at.fields() if f.name == "type"][0]
     id_at = [f.bitpos // 8 for f in at.fields() if f.name == "id"][0]
-    entries = b"".join(read(table + at, min(8192, 8 * count - at)) for at in range(0, 8 * count, 8192))
+    entries = read(table, 8 * count)
     for frame in range(count):
         owner, use = struct.unpack_from("<II", entries, 8 * frame)
         if owner <= 2 or use & 15 != FRAME_CHUNKED:
             continue
         base = DIRECT_MAP + (frame << 12)
-        page = read(base, 4096)
+        page = read(base, PAGE)
         for unit in range(2, 128):
             if page[unit >> 1] >> 4 * (unit & 1) & 15 <= TAG_NODE:
                 continue
@@ -119,9 +138,7 @@ def scan_objects():
 
 def names():
     """{id: name} of the objects that were named."""
-    if Cache.names is None:
-        Cache.names = read_names()
-    return Cache.names
+    return Cache.get(Cache.names, "all", read_names)
 
 
 def read_names():
@@ -145,7 +162,7 @@ def id_of(address):
     """'ep16' of the object at this address; '-' for none."""
     if not address:
         return "-"
-    head = pointer(address, "struct kobj").dereference()
+    head = structure(address, "struct kobj")
     return show_id(int(head["type"]), int(head["id"]))
 
 
@@ -176,7 +193,7 @@ def rights(kind, bits):
 def rows_objects():
     given = names()
     for address, kind, ident in sorted(objects(), key=lambda o: o[2]):
-        flags = int(pointer(address, "struct kobj")["flags"])
+        flags = int(structure(address, "struct kobj")["flags"])
         yield {"id": show_id(kind, ident), "type": TYPES.get(kind, ("?",))[0], "name": given.get(ident, "-"),
                "address": f"0x{address:08x}", "state": "dying" if flags & 1 else "live"}
 
@@ -186,10 +203,10 @@ def rows_tasks():
     for address, kind, ident in sorted(objects(), key=lambda o: o[2]):
         if kind != 1:
             continue
-        task = typed(address, kind)
-        members, t = 0, task["threads"]
-        while number(t) and members < 10000:
-            members, t = members + 1, t["task_next"]
+        task = structure(address, C_NAMES[kind])
+        members, t = 0, number(task["threads"])
+        while t and members < 10000:
+            members, t = members + 1, number(structure(t, "struct thread")["task_next"])
         yield {"id": show_id(kind, ident), "name": given.get(ident, "-"), "threads": members,
                "pd": f"0x{number(task['pd_phys']):08x}", "address": f"0x{address:08x}"}
 
@@ -200,7 +217,7 @@ def rows_threads():
     for address, kind, ident in sorted(objects(), key=lambda o: o[2]):
         if kind != 2:
             continue
-        t = typed(address, kind)
+        t = structure(address, C_NAMES[kind])
         if bool(t["hardware"]):
             continue
         state = enum_name("enum thread_state", int(t["state"]), "THREAD_")
@@ -227,7 +244,7 @@ def read_node(address):
 
 def node_kind(node):
     if node["space"] == 1:
-        return int(pointer(node["obj"], "struct kobj")["type"])
+        return int(structure(node["obj"], "struct kobj")["type"])
     return 7 if node["space"] == 0 else 8
 
 
@@ -239,7 +256,7 @@ def node_target(node):
 
 def rows_caps(task_word):
     address, _, ident = find(task_word, 1)
-    directory = number(typed(address, 1)["cap_dir"])
+    directory = number(structure(address, "struct task")["cap_dir"])
     given = names()
     for block, table in enumerate(words(directory, 1024)):
         if not table:
@@ -249,7 +266,7 @@ def rows_caps(task_word):
                 continue
             node = read_node(at)
             kind = node_kind(node)
-            head = pointer(node["obj"], "struct kobj")
+            head = structure(node["obj"], "struct kobj")
             parent = read_node(node["parent"]) if node["parent"] else None
             yield {"slot": f"tk{ident}/cap/0x{block * 1024 + index:x}", "obj": id_of(node["obj"]),
                    "name": given.get(int(head["id"]), "-"), "rights": rights(kind, node["name"] & 15),
@@ -274,7 +291,7 @@ def rows_map(word):
         root = number(symbol("boot_mem_roots")) + NODE.size * (phys >> 22)
     elif match:
         index = int(match.group(2), 0)
-        directory = number(typed(find(match.group(1)[:-4], 1)[0], 1)["cap_dir"])
+        directory = number(structure(find(match.group(1)[:-4], 1)[0], "struct task")["cap_dir"])
         table = words(directory + 4 * (index >> 10 & 1023), 1)[0]
         root = words(table + 4 * (index & 1023), 1)[0] if table else 0
         if not root:
