@@ -89,7 +89,7 @@ static void make_ring(void)
     for (unsigned i = 0; i < 3; i++) {
         ring[i].next = &ring[(i + 1) % 3];
         ring[i].prev = &ring[(i + 2) % 3];
-        ring[i].depth = (uint16_t)i;
+        ring[i].depth = i;
         ring[i].parent = i ? &ring[i - 1] : NULL;
     }
 }

@@ -482,8 +482,7 @@ static struct node *enter_child(struct node *root, uint32_t obj, uint32_t name, 
     n->obj = obj;
     n->name = name;
     n->task = sigma0_task;
-    n->flags = (uint8_t)flags;
-    mapdb_insert(root, n);
+    mapdb_insert(root, n, flags, 0);
     space_enter(sigma0_task, n);
     return n;
 }

@@ -61,7 +61,7 @@ static bool badge_extends(const struct node *child, const struct node *parent)
 }
 
 CHECK_RULE(mdb_derivation, "MDB-2", "MDB",
-           "a child has its parent's object, range and badge, and no right beyond (unless one is being revoked)")
+           "a child has its parent's object, range, badge and kind of memory, and no right beyond (unless one is being revoked)")
 {
     struct check_roots w = { 0, false, NULL };
     const struct node *root;
@@ -84,6 +84,8 @@ CHECK_RULE(mdb_derivation, "MDB-2", "MDB",
             if ((node_rights(n) & ~node_rights(parent)) && !check_in_flux())
                 check_fail(c, NODE_FORMAT " has rights its parent has not: %x", NODE_ARGS(n),
                            node_rights(n) & ~node_rights(parent));
+            if (((n->flags ^ parent->flags) & NODE_DEVICE) && !(parent->flags & NODE_ROOT))
+                check_fail(c, NODE_FORMAT " is device memory, or its parent is, but not both", NODE_ARGS(n));
             if (node_space(n) == L4_SPACE_CAP && !badge_extends(n, parent))
                 check_fail(c, NODE_FORMAT " has badge %x/%u below %x/%u", NODE_ARGS(n), n->badge,
                            n->badge_len, parent->badge, parent->badge_len);

@@ -123,10 +123,8 @@ ALWAYS_INLINE struct node *new_node(const struct map_job *job, const struct piec
     n->task = job->to;
     n->obj = p->obj;
     n->name = p->name | p->rights;
-    n->badge_len = p->badge_len;
     n->badge = p->badge;
-    n->flags = p->source->flags & NODE_DEVICE;
-    mapdb_insert(p->source, n);
+    mapdb_insert(p->source, n, 0, p->badge_len);
     count(m, p);
     return n;
 }
@@ -601,10 +599,8 @@ NO_FRAME_POINTER MAP_PAGE_ABI bool map_page(const struct thread *sender, const s
     n->task = task;
     n->obj = source->obj + (fpage & 0xfffff000u) - node_base(source);
     n->name = L4_FPAGE(to, L4_SPACE_MEM, L4_NAME_SHIFT, rights);
-    n->badge_len = 0;
     n->badge = 0;
-    n->flags = source->flags & NODE_DEVICE;
-    mapdb_insert(source, n);
+    mapdb_insert(source, n, 0, 0);
     page_enter(n, slot, &table_of(task->pd[dir_index(to)])[table_index(to)]);
     TRACE(MAP, n->obj, task->obj.id, n->name);
     result[0] = n->name;

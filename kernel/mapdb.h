@@ -20,22 +20,21 @@ ALWAYS_INLINE void mapdb_root(struct node *n, uint32_t obj)
     n->task = NULL;
     n->obj = obj;
     n->name = 0;
-    n->depth = 0;
-    n->badge_len = 0;
-    n->flags = NODE_ROOT;
+    n->level = NODE_ROOT;
     n->badge = 0;
 }
 
 /*
- * Insert `child` directly behind `parent`, one deeper.  O(1).  The caller has filled obj, name, task,
- * flags, badge and has checked parent->depth < NODE_DEPTH_MAX.  Does not touch name tables.
+ * Insert `child` directly behind `parent`, one deeper, with these flags, and of a device if its parent is.  O(1).  The
+ * caller has filled obj, name, task, badge and has checked parent->depth < NODE_DEPTH_MAX.  Does not touch name tables.
  */
-ALWAYS_INLINE void mapdb_insert(struct node *parent, struct node *child)
+ALWAYS_INLINE void mapdb_insert(struct node *parent, struct node *child, uint32_t flags, uint32_t badge_len)
 {
     struct node *next = parent->next;
 
     ASSERT(parent->depth < NODE_DEPTH_MAX);
-    child->depth = (uint16_t)(parent->depth + 1u);
+    child->level = ((parent->level & (-NODE_LEVEL_STEP | NODE_DEVICE)) + NODE_LEVEL_STEP) | flags |
+                   badge_len << NODE_BADGE_LEN_SHIFT;
     child->parent = parent;
     child->prev = parent;
     child->next = next;
@@ -51,7 +50,7 @@ ALWAYS_INLINE void mapdb_unlink(struct node *leaf)
 {
     struct node *next = leaf->next, *prev = leaf->prev;
 
-    ASSERT(!(leaf->flags & NODE_ROOT) && next->depth <= leaf->depth);
+    ASSERT(!(leaf->flags & NODE_ROOT) && next->level <= node_floor(leaf));
     if (UNLIKELY(leaf->flags & NODE_CURSOR))
         revoke_forget(leaf);
     prev->next = next;
@@ -146,7 +145,7 @@ void revoke_cancel(struct revoke *rv); /* drop it half-way; safe at any step [M 
  */
 ALWAYS_INLINE struct node *mapdb_next(const struct node *root, const struct node *n)
 {
-    return n->next->depth > root->depth ? n->next : NULL;
+    return n->next->level > node_floor(root) ? n->next : NULL;
 }
 ALWAYS_INLINE bool node_overlaps(const struct node *n, uint32_t lo, uint32_t last)
 {

@@ -50,9 +50,14 @@ struct node {
     struct task *task;
     uint32_t obj;      /* struct kobj *, or physical address of the first byte, or port << 12 */
     uint32_t name;     /* flexpage word: base, space, size, and the current rights in [3:0] */
-    uint16_t depth;    /* root 0 */
-    uint8_t badge_len; /* 0..32; endpoints only */
-    uint8_t flags;     /* enum node_flag */
+    union {
+        struct {
+            uint32_t flags : 8;     /* enum node_flag */
+            uint32_t badge_len : 6; /* 0..32; endpoints only */
+            uint32_t depth : 18;    /* root 0 */
+        };
+        uint32_t level; /* all three, the depth on top: compared as a whole with node_floor() */
+    };
     union {
         uint32_t badge;        /* capability space */
         struct kpage *kpage;   /* memory, with NODE_CONVERTER: list of kernel pages, by kpage->conv_next */
@@ -61,13 +66,17 @@ struct node {
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct node) == L4_SIZE_NODE);
 
-#define NODE_DEPTH_MAX 65535u
+#define NODE_DEPTH_MAX ((1u << 17) - 1u) /* one step more does not overflow */
+#define NODE_BADGE_LEN_SHIFT 8u
+#define NODE_LEVEL_STEP (1u << 14) /* one deeper */
 
 ALWAYS_INLINE uint32_t node_rights(const struct node *n) { return n->name & 15u; }
 ALWAYS_INLINE uint32_t node_space(const struct node *n) { return (n->name >> 10) & 3u; }
 ALWAYS_INLINE uint32_t node_size(const struct node *n) { return (n->name >> 4) & 63u; } /* log2 */
 ALWAYS_INLINE uint32_t node_base(const struct node *n) { return n->name & 0xfffff000u; }
-ALWAYS_INLINE bool node_has_children(const struct node *n) { return n->next->depth > n->depth; }
+/* What is deeper than n has a greater `level`. */
+ALWAYS_INLINE uint32_t node_floor(const struct node *n) { return n->level | (NODE_LEVEL_STEP - 1u); }
+ALWAYS_INLINE bool node_has_children(const struct node *n) { return n->next->level > node_floor(n); }
 /* Last object address of the node's range (memory, IO). */
 ALWAYS_INLINE uint32_t node_last(const struct node *n)
 {

@@ -254,31 +254,31 @@ ALWAYS_INLINE bool revoke_node(struct revoke *rv, struct node *c)
 struct page_range {
     uint32_t unlike;  /* bits of node.name that tell another kind of node, or a right that is kept */
     uint32_t lo, span;
-    unsigned deepest; /* further down it is not the range that counts, but what stands above */
+    uint32_t deepest; /* level; further down it is not the range that counts, but what stands above */
     bool keep;        /* REVOKE_KEEP */
 };
 
-ALWAYS_INLINE struct page_range page_range(uint32_t lo, uint32_t last, uint32_t mask, unsigned deepest, bool keep)
+ALWAYS_INLINE struct page_range page_range(uint32_t lo, uint32_t last, uint32_t mask, uint32_t deepest, bool keep)
 {
     return (struct page_range){ 0xff0u | (L4_RIGHTS_ALL & ~mask), lo, last - lo, deepest, keep };
 }
 
 /*
  * What revoke_node() does with such pages, if they have no children and no flags, in one line: from c on to the
- * first node that is not like that.  depth: of the root.
+ * first node that is not like that.  floor: the root's.
  */
-ALWAYS_INLINE struct node *take_pages(const struct page_range *range, struct node *c, unsigned depth, int *work,
+ALWAYS_INLINE struct node *take_pages(const struct page_range *range, struct node *c, uint32_t floor, int *work,
                                       uint32_t *taken)
 {
     int left = *work;
     uint32_t sum = 0;
 
-    for (; c->depth > depth && left > 0; left -= 2) {
+    for (; c->level > floor && left > 0; left -= 2) {
         struct node *next = c->next;
         uint32_t refs;
 
-        if ((c->name & range->unlike) != L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0) || next->depth > c->depth ||
-            (c->flags & ~(unsigned)NODE_DEVICE) || c->obj - range->lo > range->span || c->depth > range->deepest ||
+        if ((c->name & range->unlike) != L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0) || next->level > node_floor(c) ||
+            (c->flags & ~(unsigned)NODE_DEVICE) || c->obj - range->lo > range->span || c->level > range->deepest ||
             !c->task)
             break;
         TRACE(UNMAP, c->obj, c->task->obj.id, c->name);
@@ -297,29 +297,29 @@ ALWAYS_INLINE struct node *take_pages(const struct page_range *range, struct nod
     return c;
 }
 
-static struct node *revoke_pages(struct revoke *rv, struct node *c, unsigned depth, int *left)
+static struct node *revoke_pages(struct revoke *rv, struct node *c, uint32_t floor, int *left)
 {
-    struct page_range range = page_range(rv->lo, rv->last, rv->mask, rv->whole ? NODE_DEPTH_MAX : depth + 1u,
+    struct page_range range = page_range(rv->lo, rv->last, rv->mask, rv->whole ? 0xffffffffu : floor + NODE_LEVEL_STEP,
                                          (rv->how & REVOKE_KEEP) != 0);
     uint32_t refs;
 
-    c = take_pages(&range, c, depth, left, &refs);
+    c = take_pages(&range, c, floor, left, &refs);
     rv->refs |= (uint8_t)refs;
     return c;
 }
 
 /* One stretch of pass 1 from c; the first node that was not visited. */
-ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, unsigned depth,
+ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, uint32_t floor,
                                         unsigned *work)
 {
     bool whole = rv->whole, selected = rv->selected;
     int left = (int)*work;
 
-    while (c->depth > depth && left > 0) {
+    while (c->level > floor && left > 0) {
         struct node *next = c->next;
 
-        if (node_is_page(c) && next->depth <= c->depth && !(rv->how & REVOKE_SUSPEND)) {
-            struct node *behind = revoke_pages(rv, c, depth, &left);
+        if (node_is_page(c) && next->level <= node_floor(c) && !(rv->how & REVOKE_SUSPEND)) {
+            struct node *behind = revoke_pages(rv, c, floor, &left);
 
             if (behind != c) {
                 c = behind;
@@ -327,7 +327,7 @@ ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, unsig
             }
         }
         left--;
-        if (UNLIKELY(!whole) && c->depth == depth + 1u)
+        if (UNLIKELY(!whole) && c->level <= floor + NODE_LEVEL_STEP)
             selected = node_overlaps(c, rv->lo, rv->last);
         if (selected) {
             if (UNLIKELY(c->flags & NODE_VIEW))
@@ -403,10 +403,10 @@ enum step revoke_step(struct revoke *rv)
             c = root->next;
         }
         if (rv->pass == 1) {
-            unsigned depth = root->depth;
+            uint32_t floor = node_floor(root);
 
-            c = revoke_pass1(rv, c, depth, &work);
-            if (LIKELY(c->depth <= depth)) {
+            c = revoke_pass1(rv, c, floor, &work);
+            if (LIKELY(c->level <= floor)) {
                 if (UNLIKELY(rv->emptied)) {
                     rv->pass = 2;
                     c = c->prev;
@@ -448,7 +448,8 @@ enum step revoke_step(struct revoke *rv)
 NO_FRAME_POINTER enum step revoke_below(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last,
                                         uint32_t mask)
 {
-    struct page_range range = page_range(lo, last, mask, root->depth + 1u, false);
+    uint32_t floor = node_floor(root);
+    struct page_range range = page_range(lo, last, mask, floor + NODE_LEVEL_STEP, false);
     uint32_t refs = 0;
     int left = (int)REVOKE_WORK;
     enum step step;
@@ -456,9 +457,9 @@ NO_FRAME_POINTER enum step revoke_below(struct revoke *rv, struct node *root, ui
     ASSERT(!rv->active);
     if (LIKELY(mask)) {
         /* As far as pages without children go, no state is needed. */
-        struct node *c = take_pages(&range, root->next, root->depth, &left, &refs);
+        struct node *c = take_pages(&range, root->next, floor, &left, &refs);
 
-        if (LIKELY(c->depth <= root->depth) && LIKELY(node_rights(root)) && LIKELY(!(root->flags & NODE_REFS))) {
+        if (LIKELY(c->level <= floor) && LIKELY(node_rights(root)) && LIKELY(!(root->flags & NODE_REFS))) {
             rv->refs = (uint8_t)refs;
             rv->spent = (uint8_t)(REVOKE_WORK - (unsigned)left);
             return STEP_DONE;

@@ -231,12 +231,13 @@ def rows_threads():
                "esp": f"0x{number(t['frame']['esp']):08x}", "now": "*" if address == current else ""}
 
 
-NODE = struct.Struct("<IIIIIIHBBI")  # next prev parent task obj name depth badge_len flags badge
+NODE = struct.Struct("<8I")  # next prev parent task obj name flags+badge_len+depth badge
 
 
 def read_node(address):
-    keys = ("next", "prev", "parent", "task", "obj", "name", "depth", "badge_len", "flags", "badge")
+    keys = ("next", "prev", "parent", "task", "obj", "name", "packed", "badge")
     node = dict(zip(keys, NODE.unpack(read(address, NODE.size))))
+    node["depth"] = node["packed"] >> 14
     node["address"] = address
     node["space"] = node["name"] >> 10 & 3
     return node

@@ -462,18 +462,22 @@ CASE(mapdb_binary_tree, "M-03", "a full binary tree of 4095 mappings goes with o
     EXPECT_ERROR(send0(root + 5, L4_TS_ZERO), L4_CAP, L4_D_EMPTY);
 }
 
-CASE(mapdb_depth_limit, "G15 M-02", "the 65535th level is the last: TOO_DEEP, and the whole chain still goes with one unmap")
+CASE(mapdb_depth_limit, "G15 M-02", "the 131071st level is the last: TOO_DEEP, and the whole chain still goes with one unmap")
 {
-    uint32_t kp = kpage_of_ram(0, 22), first = 0x10000;
+    uint32_t kp = kpage_of_ram(0, 22), kp2 = kpage_of_ram(1, 22), first = 0x10000;
 
     peer_start();
-    EXPECT_EQ(tcr_write(L4_CAP(peer.thread), L4_TCR_RCVRES, L4_CAP_FPAGE(kp, L4_W)), 0);
+    EXPECT_EQ(tcr_write(L4_CAP(peer.thread), L4_TCR_RCVRES, L4_CAP_FPAGE(kp2, L4_W)), 0);
     EXPECT_EQ(tcr_write(NO_CAP, L4_TCR_SNDRES, L4_CAP_FPAGE(kp, L4_W)), 0);
     EXPECT_EQ(create_in(kp, L4_TYPE_ENDPOINT, first), 0);
-    EXPECT_ERROR(chain(first, 65550), L4_MAP, L4_D_TOO_DEEP);
-    EXPECT_EQ(L4_ERR_BASE(send0(first + 65000, L4_TS_ZERO)), L4_SND_TIMEOUT);
+    EXPECT_EQ(chain(first, 100000), 0);
+    EXPECT_EQ(tcr_write(NO_CAP, L4_TCR_SNDRES, L4_CAP_FPAGE(kp2, L4_W)), 0);
+    EXPECT_ERROR(chain(first + 100000, 31072), L4_MAP, L4_D_TOO_DEEP);
+    EXPECT_EQ(L4_ERR_BASE(send0(first + 131071, L4_TS_ZERO)), L4_SND_TIMEOUT);
+    EXPECT_ERROR(send0(first + 131072, L4_TS_ZERO), L4_CAP, L4_D_EMPTY);
     EXPECT_EQ(unmap1(L4_CAP_FPAGE(first, 15)) & 15u, 0);
-    EXPECT_ERROR(send0(first + 65000, L4_TS_ZERO), L4_CAP, L4_D_EMPTY);
+    EXPECT_ERROR(send0(first + 1, L4_TS_ZERO), L4_CAP, L4_D_EMPTY);
+    EXPECT_ERROR(send0(first + 100000, L4_TS_ZERO), L4_CAP, L4_D_EMPTY);
 }
 
 /* ---- mid-transfer ---- */

@@ -158,7 +158,7 @@ TEST(badge_full)
     root->badge_len = 31;
     root->badge = 0x7fffffff;
     EXPECT_EQ(send_items(items, 2, 3), 0);
-    EXPECT(cap_lookup(there, 5) && cap_lookup(there, 5)->badge == 0xffffffffu);
+    EXPECT(cap_lookup(there, 5) && cap_lookup(there, 5)->badge == 0xffffffffu && cap_lookup(there, 5)->badge_len == 32);
 }
 
 TEST(map_resources)
@@ -218,6 +218,54 @@ TEST(map_one_page)
     EXPECT(!mem_lookup(there, 0x10003000) && !host_access(there, 0x10003000, L4_R));
     EXPECT_EQ(map(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_R), 0xc0000000u), L4_ERR(L4_MAP, L4_D_KERNEL_RANGE, 0));
     EXPECT_EQ(map(L4_FPAGE(0xc0000000u, L4_SPACE_MEM, 12, L4_R), 0), L4_ERR(L4_MAP, L4_D_KERNEL_RANGE, 0));
+    check_kernel();
+}
+
+/* What is mapped on from a device is one too, however often: never cached, never converted. */
+TEST(device_memory_stays_what_it_is)
+{
+    const uint32_t device = 0xb8000;
+    struct node *n;
+
+    boot(false);
+    EXPECT(mem_lookup(s0->task, device)->flags & NODE_DEVICE);
+    back(L4_SPACE_MEM, 0x10000000);
+    EXPECT_EQ(map(L4_FPAGE(device, L4_SPACE_MEM, 13, 15), 0x10000000), 0);
+    EXPECT_EQ(map(L4_FPAGE(device, L4_SPACE_MEM, 12, 15), 0x10003000), 0); /* one page goes a shorter way */
+    for (uint32_t at = 0x10000000; at < 0x10004000; at += PAGE_SIZE) {
+        n = mem_lookup(there, at);
+        EXPECT_EQ(n != NULL, at != 0x10002000);
+        EXPECT(!n || (n->flags & NODE_DEVICE));
+    }
+    check_kernel();
+}
+
+/* The last level there is: a map below it is refused, whichever way it goes, and the last one is still found and unmapped. */
+TEST(depth_limit)
+{
+    const uint32_t page = L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, L4_R);
+    struct node *sources[2], *n;
+
+    boot(false);
+    back(L4_SPACE_MEM, 0x10000000);
+    sources[0] = mem_lookup(s0->task, FREE_PAGE);
+    sources[1] = cap_lookup(s0->task, EP_BACK);
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t item = i ? L4_CAP_FPAGE(EP_BACK, 15) : page, to = i ? L4_CAP(5) : 0x10003000u;
+        unsigned depth = sources[i]->depth;
+
+        sources[i]->depth = NODE_DEPTH_MAX;
+        EXPECT_EQ(map(item, to), L4_ERR(L4_MAP, L4_D_TOO_DEEP, 0));
+        EXPECT(!node_has_children(sources[i]));
+        sources[i]->depth = NODE_DEPTH_MAX - 1u;
+        EXPECT_EQ(map(item, to), 0);
+        n = i ? cap_lookup(there, 5) : mem_lookup(there, to);
+        EXPECT(n && n->depth == NODE_DEPTH_MAX && node_has_children(sources[i]) && !node_has_children(n));
+        EXPECT_EQ(take(item, false), 1u << 4);
+        EXPECT(!(i ? cap_lookup(there, 5) : mem_lookup(there, to)));
+        EXPECT(node_rights(sources[i]));
+        sources[i]->depth = depth & NODE_DEPTH_MAX;
+    }
     check_kernel();
 }
 

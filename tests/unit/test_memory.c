@@ -105,7 +105,7 @@ static struct node *derive(struct node *parent, struct task *task, uint32_t id, 
     n->task = task;
     n->obj = parent->obj;
     n->name = L4_CAP_FPAGE(id, rights);
-    mapdb_insert(parent, n);
+    mapdb_insert(parent, n, 0, 0);
     space_enter(task, n);
     return n;
 }
@@ -292,7 +292,7 @@ TEST(reference_bits_of_a_vanished_mapping_stay_with_its_parent)
     n = kmem_alloc(&res, L4_SIZE_NODE, UNIT_NODE, &detail);
     n->obj = at;
     n->name = L4_FPAGE(0x40000000u, L4_SPACE_MEM, 12, L4_R | L4_W);
-    mapdb_insert(source, n);
+    mapdb_insert(source, n, 0, 0);
     space_enter(task, n);
     EXPECT(host_access(task, 0x40000000u, L4_W) != NULL);
     EXPECT_EQ(space_refs(n, false), L4_R | L4_W);
@@ -460,6 +460,7 @@ TEST(rules_of_trees_can_fail)
     EXPECT_RULE("MDB-2", b->name |= L4_T, b->name &= ~L4_T);
     EXPECT_RULE("MDB-2", b->obj += 64, b->obj -= 64);
     EXPECT_RULE("MDB-2", (a->badge_len = 3, a->badge = 5), (a->badge_len = 0, a->badge = 0));
+    EXPECT_RULE("MDB-2", b->flags |= NODE_DEVICE, b->flags &= (uint8_t)~NODE_DEVICE);
     spare = kmem_alloc(&res, L4_SIZE_NODE, UNIT_NODE, &detail);
     EXPECT_EQ(violations("MDB-3"), 1);
     kmem_free(spare, L4_SIZE_NODE);

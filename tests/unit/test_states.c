@@ -97,9 +97,9 @@ static void kernel_map(unsigned from, unsigned to, unsigned o, unsigned set)
     }
     target = &pool[to][o];
     *target = (struct node){
-        .task = tasks[to], .obj = source->obj, .name = L4_CAP_FPAGE(FIRST_NAME + o, granted), .flags = NODE_STATIC,
+        .task = tasks[to], .obj = source->obj, .name = L4_CAP_FPAGE(FIRST_NAME + o, granted),
     };
-    mapdb_insert(source, target);
+    mapdb_insert(source, target, NODE_STATIC, 0);
     space_enter(tasks[to], target);
 }
 

@@ -8,7 +8,6 @@
 #define THREADS_PER_KPAGE 2000u  /* two in 4 KB, and room for tables */
 #define NODES big_kpage(6)
 #define RESERVATIONS big_kpage(5)
-#define CHAIN_MOST 65520u        /* the tree is at most 65535 deep, and the page itself is not its root */
 #define PERIOD_US 100000000u
 #define REST L4_TIMEOUT(20, 120) /* 126 s: more than a period */
 #define FAR  L4_TIMEOUT(20, 600) /* timeouts that never come while we look */
@@ -119,7 +118,7 @@ static void measure_lookup(const struct kind *k, uint32_t n)
 static void measure_kind(const struct kind *k)
 {
     for (unsigned s = 0; s < sizeof sizes / sizeof *sizes && sizes[s] <= bench_most; s++) {
-        uint32_t n = k->chain && sizes[s] > CHAIN_MOST ? CHAIN_MOST : sizes[s];
+        uint32_t n = sizes[s];
 
         grow(k, 0, n);
         settle();
