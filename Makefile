@@ -196,7 +196,7 @@ soak-unit: $(packages) unit ## ten million model steps, all words as flexpages, 
 	    'test_preempt-fast stride=1 pairs=40' \
 	    'test_pages-fast tasks=4 pages=2 checks=16' "test_storm-fast steps=2000000 seed=$$(date +%s)" | \
 	    xargs -P 2 -I{} sh -c 'echo "{}"; scripts/run32 $(O)/unit/{}'
-soak: $(packages) all soak-unit ## the same, then each boundary of the sweep
+soak: $(packages) all soak-unit ## the same, then each action at each place of the sweep
 	SWEEP_STRIDE=1 $(tool) test tests/guest/test_sweep.py
 
 .PHONY: iso

@@ -356,3 +356,60 @@ uint32_t cpu_features(void)
     (void)call5(L4_CAP(L4_S0_CPU) | L4_CPU_INFO << 4 | L4_SYS_PROCESSOR_CONTROL, 0, 0, 0, 0, &w);
     return w.w[4];
 }
+
+/* ---- the keyboard controller ---- */
+
+#define KEY_COMMAND 0x64u /* read: status */
+#define KEY_FULL    1u    /* status: a byte for us */
+#define KEY_BUSY    2u    /* status: our last byte is not taken yet */
+#define KEY_READ_MODE  0x20u
+#define KEY_WRITE_MODE 0x60u
+#define KEY_PRESS      0xd2u /* the next data byte comes back as if from the keyboard */
+#define KEY_INTERRUPTS 1u    /* mode */
+
+static void key_command(uint8_t command)
+{
+    for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
+        ;
+    l4_outb(KEY_COMMAND, command);
+}
+
+static void key_data(uint8_t data)
+{
+    for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
+        ;
+    l4_outb(KEY_DATA, data);
+}
+
+void key_taken(void)
+{
+    for (unsigned i = 0; i < 16 && (l4_inb(KEY_COMMAND) & KEY_FULL); i++)
+        (void)l4_inb(KEY_DATA);
+}
+
+void key_interrupts(bool on)
+{
+    uint8_t mode;
+
+    key_taken();
+    key_command(KEY_READ_MODE);
+    for (unsigned i = 0; i < 100000 && !(l4_inb(KEY_COMMAND) & KEY_FULL); i++)
+        ;
+    mode = l4_inb(KEY_DATA);
+    key_command(KEY_WRITE_MODE);
+    key_data((uint8_t)(on ? mode | KEY_INTERRUPTS : mode & ~KEY_INTERRUPTS));
+}
+
+void key_prepare(void)
+{
+    key_taken();
+    key_command(KEY_PRESS);
+    for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
+        ;
+}
+
+void key_press(void)
+{
+    key_prepare();
+    l4_outb(KEY_DATA, KEY_CODE);
+}

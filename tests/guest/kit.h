@@ -94,6 +94,15 @@ void expect_exception(const struct victim *v, struct message *msg, uint32_t vect
 /* A thread with no time of its own in a new task with a startup endpoint; +1 task, +2 endpoint. */
 uint32_t startup_waiter(void);
 
+/* ---- the keyboard controller, which every PC has, as a source of interrupts: line 1 ---- */
+
+#define KEY_DATA 0x60u
+#define KEY_CODE 0x1eu           /* of some key */
+void key_interrupts(bool on);
+void key_taken(void);            /* take what the controller has for us: its line goes down */
+void key_prepare(void);          /* writing KEY_CODE to KEY_DATA will be the interrupt */
+void key_press(void);            /* the interrupt, now */
+
 /* What a thread is doing: S, R, H, N of exchange-registers. */
 uint32_t status_of(uint32_t thread);
 uint32_t schedule(uint32_t ops, uint32_t res, uint32_t src, uint32_t thread, uint32_t w3, uint32_t budget,

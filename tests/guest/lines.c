@@ -4,64 +4,14 @@
  * which every PC has: it can be told to take a byte from us as if a key had been pressed, so an interrupt
  * comes exactly when we want one.  [M 2.6] [M 2.5.2]
  */
-#include "tests/guest/guest.h"
+#include "tests/guest/kit.h"
 
 #define LINE        1u
 #define LINE_THREAD L4_CAP(L4_S0_IRQ + LINE)
 #define SENDER      0x1ce0c10cu
 #define ABORT_ALL   (1u << L4_XR_ABORT_SHIFT)
 
-#define KEY_DATA    0x60u
-#define KEY_COMMAND 0x64u /* read: status */
-#define KEY_FULL    1u    /* status: a byte for us */
-#define KEY_BUSY    2u    /* status: our last byte is not taken yet */
-#define KEY_READ_MODE  0x20u
-#define KEY_WRITE_MODE 0x60u
-#define KEY_PRESS      0xd2u /* the next data byte comes back as if from the keyboard */
-#define KEY_INTERRUPTS 1u    /* mode */
-
 static uint32_t ep_irq, ep_ack;
-
-static void key_command(uint8_t command)
-{
-    for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
-        ;
-    l4_outb(KEY_COMMAND, command);
-}
-
-static void key_data(uint8_t data)
-{
-    for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
-        ;
-    l4_outb(KEY_DATA, data);
-}
-
-/* Take what the controller has for us: its line goes down. */
-static void key_taken(void)
-{
-    for (unsigned i = 0; i < 16 && (l4_inb(KEY_COMMAND) & KEY_FULL); i++)
-        (void)l4_inb(KEY_DATA);
-}
-
-static void key_interrupts(bool on)
-{
-    uint8_t mode;
-
-    key_taken();
-    key_command(KEY_READ_MODE);
-    for (unsigned i = 0; i < 100000 && !(l4_inb(KEY_COMMAND) & KEY_FULL); i++)
-        ;
-    mode = l4_inb(KEY_DATA);
-    key_command(KEY_WRITE_MODE);
-    key_data((uint8_t)(on ? mode | KEY_INTERRUPTS : mode & ~KEY_INTERRUPTS));
-}
-
-static void key_press(void)
-{
-    key_taken();
-    key_command(KEY_PRESS);
-    key_data(0x1e);
-}
 
 /* The next message of the line; W0. */
 static uint32_t line_wait(struct message *msg)

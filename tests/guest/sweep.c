@@ -1,231 +1,256 @@
 // SPDX-License-Identifier: MIT
 /*
- * The sweep: a timer interrupt at each instruction boundary of an operation, and a second thread that does
- * something there.
+ * The sweep: a timer interrupt at every instruction boundary of an operation, and a second thread that does
+ * something there.  [G42] E-20, Q-05
  *
- * Run under -icount shift=10: one instruction takes 1.024 microseconds of virtual time, so a thread that
- * outranks the victim and sleeps n microseconds wakes after n instructions, less a constant.  Inside the
- * kernel the interrupt waits for the next preemption point or the way out.  After each point: the invariants hold, and
- * at the end of each pair the kernel's free memory is what it was.
+ * Run under -icount shift=10: each instruction takes 1.024 microseconds of virtual time.  The adversary, which outranks all
+ * others, sleeps for a time that is the same for all points of an operation.  Meanwhile the main thread makes
+ * exactly `run` instructions that do nothing, and then the operation.  With one instruction less the interrupt comes
+ * exactly one instruction later in the operation, whatever the resolution of clock and timer is.
  *
- * Arguments: sweep op=NAME (default all) act=NAME (default all) stride=N check=N (run the invariants every N points).
+ * While the kernel runs with interrupts off the interrupt waits for the next preemption point or the way out.  Many boundaries
+ * lead to the same *place* there, and only one of them needs a visit:
+ *
+ *   If an interrupt that became pending at boundary b was taken at boundary e, it was pending all the way from b to e and was
+ *   not taken.  So one that becomes pending anywhere from b to e is taken at e, too, and the next boundary that can
+ *   lead to another place is e + 1.
+ *
+ * What the adversary sees is not e but when it woke, which is e and the way from there to it.  This way is mostly at most
+ * SLACK instructions longer than from user code, so the survey goes on with e + 1 - SLACK, or one boundary on, whichever is
+ * later.  Where that is another place already, it goes back and takes the boundaries between one by one.  Boundaries with
+ * the same time of waking are one place; should two places ever share their time (one is later, and the way from there
+ * that much shorter), the first and the last such boundary belong to different ones, and both are visited.
+ *
+ * So there is one survey for each operation, which finds the boundaries to visit, and then each action is done at each of them; that
+ * it woke at the same time as in the survey proves that it was there.  The invariants hold after each visit; at the end of
+ * each pair the kernel's free memory and objects are what they were.
+ *
+ * Arguments: sweep op=NAME act=NAME (default all) entry=int|sysenter; stride=N: each action at every N-th place, beginning
+ * with another one; dense: the survey visits each boundary; places: it tells them; survey: that is all.
  */
-#include "tests/guest/guest.h"
 #include "tests/guest/sweep.h"
+#include "tests/guest/kit.h"
 
-enum { EP_GO = 0x208, EP_SLEEP = 0x209, ADVERSARY = 0x20a /* and its reservation 0x20b */, FIRST = 0x210 };
-enum { EP_A = FIRST, EP_B, PARTNER, PARTNER_RES, OBJECT, KP, TASK, FAULT_EP, FAULT_REPLY, SECOND, EXTRA };
+enum { EP_GO = 0x208, EP_SLEEP = 0x209, ADVERSARY = 0x20a /* and its reservation 0x20b */ };
 
-static volatile uint32_t phase, wait_us, hits, action_done;
-static volatile uint32_t partner_runs;
+#define PERIOD_US 400000u      /* of all reservations; each point begins with whole budgets */
+#define INSTRUCTION 1024u      /* nanoseconds */
+#define SLACK 400
+#define PLACES_MAX 4096u
 
-/* ---- the partner: answers on EP_A, serves faults on FAULT_EP ---- */
-
-static void partner(void)
-{
-    struct message msg = { 0 };
-
-    (void)ipc(NO_CAP, 0, 0, L4_CAP(EP_A), 0, 63, L4_TS_NEVER, &msg);
-    for (;;) {
-        partner_runs++;
-        if (ipc(L4_CAP(EP_B), 0, 8, L4_CAP(EP_A), 0, 63, L4_TS_ZERO, &msg) & 15u)
-            (void)ipc(NO_CAP, 0, 0, L4_CAP(EP_A), 0, 63, L4_TS_NEVER, &msg);
-    }
-}
-
-/* ---- operations of the victim (the main thread) ---- */
-
-static void op_null(void) { (void)ipc(NO_CAP, 0, 0, NO_CAP, 0, 0, L4_TS_NEVER, NULL); }
-static void op_call(void)
-{
-    struct message msg = { 0 };
-
-    (void)tcr_write(NO_CAP, L4_TCR_TIMEOUT0, L4_TIMEOUT(10, 20) << 16 | L4_TIMEOUT(10, 20));
-    (void)ipc(L4_CAP(EP_A), 0, 2, L4_CAP(EP_B), 0, 3, L4_TS_TCR16, &msg);
-}
-static void op_call_long(void)
-{
-    struct message msg = { 0 };
-
-    (void)tcr_write(NO_CAP, L4_TCR_TIMEOUT0, L4_TIMEOUT(10, 20) << 16 | L4_TIMEOUT(10, 20));
-    (void)ipc(L4_CAP(EP_A), 0, 40, L4_CAP(EP_B), 0, 63, L4_TS_TCR16, &msg);
-}
-static void op_create(void) { (void)create(L4_TYPE_ENDPOINT, OBJECT, 0, 0); }
-static void op_destroy(void) { (void)flush_cap(SECOND); }
-static void op_create_task(void) { (void)create(L4_TYPE_TASK, TASK, L4_CAP_FPAGE(EP_A, 15), L4_CAP_FPAGE(5, 15)); }
-static void op_destroy_task(void) { (void)flush_cap(TASK); }
-static void op_convert(void) { (void)create(L4_TYPE_KPAGE, KP, L4_FPAGE(page(32), L4_SPACE_MEM, 14, L4_T), 0); }
-static void op_unconvert(void) { (void)flush_cap(KP); }
-static void op_unmap(void) { (void)unmap1(L4_CAP_FPAGE(EP_A, 15)); }
-static void op_exregs(void) { (void)exregs(L4_XR_SET_USER, L4_CAP(PARTNER), 0, 0, 0, 5, NULL); }
-static void op_tcr(void) { (void)tcr_write(L4_CAP(PARTNER), L4_TCR_SENDER, 6); }
-static void op_switch(void) { (void)call5(L4_CAP(PARTNER) | L4_SYS_THREAD_SWITCH, ~0u, 0, 0, 0, NULL); }
-static void op_user(void)
-{
-    for (volatile unsigned i = 0; i < 300; i++)
-        ;
-}
-
-static void prepare_task(void) { op_create_task(); }
-static void prepare_second(void) { (void)create(L4_TYPE_ENDPOINT, SECOND, 0, 0); }
-static void prepare_kpage(void)
-{
-    op_convert();
-    for (uint32_t i = 0; i < 4; i++)
-        (void)call5(L4_CAP(EXTRA + i) | L4_TYPE_ENDPOINT << 4 | L4_SYS_CREATE, L4_CAP_FPAGE(KP, L4_W), KPAGES, 0, 0, NULL);
-}
-static void prepare_nothing(void) {}
-
-static const struct { const char *name; void (*prepare)(void), (*run)(void); } operations[] = {
-    { "user", prepare_nothing, op_user },
-    { "null", prepare_nothing, op_null },
-    { "call", prepare_nothing, op_call },
-    { "call-long", prepare_nothing, op_call_long },
-    { "create", prepare_nothing, op_create },
-    { "destroy", prepare_second, op_destroy },
-    { "create-task", prepare_nothing, op_create_task },
-    { "destroy-task", prepare_task, op_destroy_task },
-    { "convert", prepare_nothing, op_convert },
-    { "unconvert", prepare_kpage, op_unconvert },
-    { "unmap", prepare_task, op_unmap },
-    { "exregs", prepare_nothing, op_exregs },
-    { "tcr", prepare_nothing, op_tcr },
-    { "switch", prepare_nothing, op_switch },
-};
-
-/* ---- what the adversary does at the point ---- */
-
-static void act_nothing(void) {}
-static void act_read_registers(void)
-{
-    struct l4_words w;
-
-    (void)exregs(0, OWN_THREAD, 0, 0, 0, 0, &w);
-}
-static void act_abort(void) { (void)exregs(1u << L4_XR_ABORT_SHIFT, OWN_THREAD, 0, 0, 0, 0, NULL); }
-static void act_halt_resume(void)
-{
-    (void)exregs(L4_XR_HALT_GIVEN | L4_XR_HALT, OWN_THREAD, 0, 0, 0, 0, NULL);
-    (void)exregs(L4_XR_HALT_GIVEN, OWN_THREAD, 0, 0, 0, 0, NULL);
-}
-/* E-20: write back the IP it has, wherever it was interrupted; flags all ones. */
-static void act_set_registers(void)
-{
-    struct l4_words w;
-
-    (void)exregs(0, OWN_THREAD, 0, 0, 0, 0, &w);
-    (void)exregs(L4_XR_SET_IP | L4_XR_SET_SP | L4_XR_SET_FLAGS, OWN_THREAD, w.w[1], w.w[2], w.w[3] | 0x00007000u, 0, NULL);
-}
-static void act_destroy_endpoint(void) { (void)flush_cap(EP_A); }
-static void act_destroy_partner(void) { (void)flush_cap(PARTNER); }
-static void act_revoke(void) { (void)unmap1(L4_FPAGE(L4_CAP(FIRST), L4_SPACE_CAP, 16, 15)); }
-static void act_destroy_object(void) { (void)flush_cap(OBJECT); (void)flush_cap(SECOND); }
-static void act_destroy_task(void) { (void)flush_cap(TASK); }
-static void act_destroy_kpage(void) { (void)flush_cap(KP); }
-static void act_create(void) { (void)create(L4_TYPE_ENDPOINT, EXTRA + 8, 0, 0); }
-static void act_unmap_memory(void) { (void)unmap1(L4_ALL_MEM); }
-static void act_unbind(void) { (void)tcr_write(L4_CAP(PARTNER), L4_TCR_TASK, L4_CAP_INVALID); }
-
-static const struct { const char *name; void (*run)(void); } actions[] = {
-    { "nothing", act_nothing }, { "read-registers", act_read_registers }, { "abort", act_abort },
-    { "halt-resume", act_halt_resume }, { "set-registers", act_set_registers },
-    { "destroy-endpoint", act_destroy_endpoint }, { "destroy-partner", act_destroy_partner },
-    { "revoke", act_revoke }, { "destroy-object", act_destroy_object }, { "destroy-task", act_destroy_task },
-    { "destroy-kpage", act_destroy_kpage }, { "create", act_create }, { "unmap-memory", act_unmap_memory },
-    { "unbind", act_unbind },
-};
-
+static void (*enter)(struct l4_words *words);
+static volatile uint32_t phase, slept_us, woke, woke_in, acted;
 static void (*volatile action)(void);
+
+/* Virtual nanoseconds: the TSC of QEMU under -icount. */
+static uint32_t nanoseconds(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return low;
+}
+
+/* Exactly n instructions, and some that are always the same number. */
+void run_up(uint32_t n);
+__asm__(".text\n"
+        ".globl run_up\n"
+        "run_up:\n"
+        "\tmovl 4(%esp), %ecx\n"
+        "\tshrl $1, %ecx\n"
+        "\tjc 1f\n"
+        "\tjmp 2f\n"
+        "1:\tnop\n"
+        "\tnop\n"
+        "2:\tincl %ecx\n"
+        "3:\tdecl %ecx\n"
+        "\tjnz 3b\n"
+        "\tret\n");
 
 static void adversary(void)
 {
+    static struct l4_words go, sleep;
+
     for (;;) {
-        (void)ipc(NO_CAP, 0, 0, L4_CAP(EP_GO), 0, 0, L4_TS_NEVER, NULL);
-        if (wait_us >= 1024u)
-            (void)tcr_write(NO_CAP, L4_TCR_TIMEOUT1, L4_TIMEOUT(5, (wait_us + 31u) / 32u));
-        else
-            (void)tcr_write(NO_CAP, L4_TCR_TIMEOUT1, L4_TIMEOUT(0, wait_us));
-        (void)ipc(NO_CAP, 0, 0, L4_CAP(EP_SLEEP), 0, 0, L4_TS_TCR17, NULL);
-        if (phase == 1)
-            hits++;
+        uint32_t start;
+
+        go.w[0] = L4_IPC_W0(NO_CAP, 0, 0);
+        go.w[1] = L4_IPC_W1(L4_CAP(EP_GO), 0, 0, L4_TS_NEVER);
+        enter(&go);
+        (void)tcr_write(NO_CAP, L4_TCR_TIMEOUT1, L4_TIMEOUT(7, slept_us / 128u));
+        sleep.w[0] = L4_IPC_W0(NO_CAP, 0, 0);
+        sleep.w[1] = L4_IPC_W1(L4_CAP(EP_SLEEP), 0, 0, L4_TS_TCR17);
+        start = nanoseconds();
+        enter(&sleep);
+        woke = nanoseconds() - start;
+        woke_in = phase;
         action();
-        action_done = 1;
+        acted = 1;
     }
 }
 
-/* ---- one point ---- */
-
-static void point(unsigned op, uint32_t us)
+static void sleep_for(uint32_t us)
 {
-    uint32_t waited = 0;
+    (void)tcr_write(NO_CAP, L4_TCR_TIMEOUT1, L4_TIMEOUT(10, us / 1024u));
+    (void)ipc(NO_CAP, 0, 0, L4_CAP(EP_SLEEP), 0, 0, L4_TS_TCR17, NULL);
+}
 
-    EXPECT_EQ(create(L4_TYPE_ENDPOINT, EP_A, 0, 0), 0);
-    EXPECT_EQ(create(L4_TYPE_ENDPOINT, EP_B, 0, 0), 0);
-    stacks_keep(1);
-    thread_start_at(PARTNER, partner, 200);
-    operations[op].prepare();
+/* One point: the operation after a run-up of `run` instructions.  Result: how long it took. */
+static uint32_t point(const struct sweep_operation *op, uint32_t run)
+{
+    uint32_t start;
+
+    sleep_for(PERIOD_US + 10000u);
+    sweep_prepare(op);
     yield_to_others();
-    phase = action_done = 0;
-    wait_us = us;
+    phase = acted = 0;
     (void)send0(EP_GO, L4_TS_NEVER);
+    run_up(run);
     phase = 1;
-    operations[op].run();
+    start = nanoseconds();
+    op->run();
     phase = 2;
-    while (!action_done && waited++ < 2000000)
+    return nanoseconds() - start;
+}
+
+static void finish(const struct sweep_operation *op, const char *what)
+{
+    for (uint32_t waited = 0; !acted && waited < 2000000; waited++)
         ;
-    if (!action_done)
-        guest_fail(operations[op].name, (int)us, "the adversary never ran", 0, 1);
-    (void)flush1(L4_FPAGE(L4_CAP(FIRST), L4_SPACE_CAP, 16, 15));
-    (void)flush1(L4_FPAGE(L4_CAP(FIRST + 16), L4_SPACE_CAP, 16, 15));
+    if (!acted)
+        guest_fail(op->name, 0, what, 0, 1);
 }
 
-/* Sleep less and less until the adversary wakes before the operation: the first points inside follow. */
-static uint32_t first_inside(unsigned op)
+static uint32_t violations(void)
 {
-    static const uint32_t step = 64;
-    void (*saved)(void) = action;
-    uint32_t us = 1;
+    uint32_t state[4];
 
-    action = actions[0].run;
-    hits = 0;
-    while (!hits && us < 8000) {
-        us += step;
-        point(op, us);
+    kernel_state(state);
+    return state[0];
+}
+
+/* A point without a hostile action. */
+static void probe(const struct sweep_operation *op, uint32_t run)
+{
+    action = sweep_no_action;
+    (void)point(op, run);
+    finish(op, "the adversary woke");
+    sweep_clean_up(op);
+}
+
+static struct place { uint32_t run, woke; } places[PLACES_MAX];
+static unsigned place_count;
+
+static void add_place(uint32_t run, uint32_t at)
+{
+    if (place_count == PLACES_MAX)
+        guest_fail("places", 0, "room for more", place_count, 0);
+    else
+        places[place_count++] = (struct place){ run, at };
+}
+
+/* The longest run-up with which the adversary wakes inside the operation; sets how long it sleeps. */
+static uint32_t longest_run(const struct sweep_operation *op)
+{
+    uint32_t low = 0, high;
+
+    slept_us = 0;
+    action = sweep_no_action;
+    slept_us = point(op, 0) / 1000u + 1024u;
+    finish(op, "the adversary woke");
+    sweep_clean_up(op);
+    high = slept_us;
+    while (high - low > 1) {
+        uint32_t run = low + (high - low) / 2;
+
+        probe(op, run);
+        if (woke_in)
+            low = run;
+        else
+            high = run;
     }
-    action = saved;
-    hits = 0;
-    return us > step + 2 ? us - step - 2 : 1;
+    return low;
 }
 
-static void sweep_pair(unsigned op, unsigned act, uint32_t stride, uint32_t check)
+static unsigned survey(const struct sweep_operation *op, bool dense, bool tell)
 {
-    uint32_t us, before[4], now[4], points = 0, after_end = 0, had;
+    uint32_t first = longest_run(op), user, same = 0, last_run = 0, last_woke = 0;
+    unsigned points = 0;
+    bool jumped = false;
+    int32_t run, one_by_one = INT32_MAX; /* down to there */
 
-    action = actions[act].run;
-    kernel_state(before);
-    hits = 0;
-    /* At either edge a point hits or misses by the rounding of time: a gap of 64 microseconds is the end. */
-    for (us = first_inside(op); (after_end < 8 || after_end * stride < 64) && us < 60000; us += stride) {
-        had = hits;
-        point(op, us);
-        points++;
-        after_end = hits == had && hits ? after_end + 1 : 0;
-        if (points % check == 0) {
-            kernel_state(now);
-            if (now[0])
-                guest_fail(operations[op].name, (int)us, actions[act].name, now[0], 0);
-        }
-        if (!hits && us > 4000)
+    probe(op, first + 1);
+    user = woke;
+    place_count = 0;
+    for (run = (int32_t)first; run >= 0; points++) {
+        int32_t later;
+        uint32_t at;
+
+        probe(op, (uint32_t)run);
+        if (L4_ERR_BASE(*op->result) != op->error) {
+            guest_fail(op->name, run, "result of the operation", *op->result, op->error);
             break;
+        }
+        at = woke - (uint32_t)run * INSTRUCTION; /* in the operation's time */
+        later = (int32_t)(woke - user) / (int32_t)INSTRUCTION;
+        if (jumped && at != same) { /* too far */
+            one_by_one = run;
+            run = (int32_t)last_run - 1;
+            jumped = false;
+            continue;
+        }
+        if (points == 0 || at != same) {
+            if (points && last_run != places[place_count - 1].run)
+                add_place(last_run, last_woke);
+            add_place((uint32_t)run, woke);
+            if (tell)
+                l4_printf("place %d after %u\n", run, at / INSTRUCTION);
+        }
+        if (woke_in == 2)
+            break;
+        same = at;
+        last_run = (uint32_t)run;
+        last_woke = woke;
+        jumped = !dense && later > SLACK + 1 && run <= one_by_one;
+        run -= jumped ? later - SLACK : 1;
     }
+    if (run < 0)
+        guest_fail(op->name, run, "the end of the operation", 0, 1);
+    return points;
+}
+
+/* Once more if something else happened meanwhile, such as the refill of a budget. */
+static bool visit(const struct sweep_operation *op, const struct sweep_action *act, const struct place *at)
+{
+    uint32_t failed;
+
+    for (unsigned tries = 0; tries < 3; tries++) {
+        action = act->run;
+        (void)point(op, at->run);
+        finish(op, act->name);
+        failed = violations();
+        sweep_clean_up(op);
+        if (failed)
+            guest_fail(op->name, (int)at->run, act->name, failed, 0);
+        if (woke == at->woke)
+            return true;
+    }
+    return false;
+}
+
+static void sweep_pair(const struct sweep_operation *op, const struct sweep_action *act, uint32_t stride)
+{
+    uint32_t before[4], now[4], missed = 0, visited = 0;
+
+    kernel_state(before);
+    for (unsigned i = (unsigned)(act - sweep_actions) % stride; i < place_count; i += stride, visited++)
+        missed += !visit(op, act, &places[i]);
     touch_pages();
     kernel_state(now);
-    for (unsigned i = 0; i < 4; i++)
-        if (now[i] != (i ? before[i] : 0))
-            guest_fail(operations[op].name, (int)i, actions[act].name, now[i], i ? before[i] : 0);
-    if (!hits)
-        guest_fail(operations[op].name, 0, "points inside the operation", 0, 1);
-    l4_printf("sweep %s %s points %u inside %u\n", operations[op].name, actions[act].name, points, hits);
+    for (unsigned i = 1; i < 4; i++)
+        if (now[i] != before[i])
+            guest_fail(op->name, (int)i, act->name, now[i], before[i]);
+    l4_printf("sweep %s %s visited %u missed %u\n", op->name, act->name, visited, missed);
 }
 
 static bool named(const char *want, const char *name)
@@ -238,34 +263,37 @@ static void lower_own_priority(void)
 {
     struct l4_words w = { 0 };
 
-    w.w[0] = L4_CAP(L4_S0_RESERVATION) | L4_SCHED_READ | L4_SYS_SCHEDULE;
-    w.w[1] = w.w[2] = NO_CAP;
-    EXPECT_EQ(guest_call(&w) & 15u, 0);
-    w.w[0] = L4_CAP(L4_S0_RESERVATION) | L4_SCHED_SET | L4_SYS_SCHEDULE;
-    w.w[1] = w.w[2] = NO_CAP;
-    w.w[3] = 250u << 24 | L4_SCHED_SOFT;
-    EXPECT_EQ(guest_call(&w) & 15u, 0);
+    EXPECT_EQ(schedule(L4_SCHED_SET, L4_S0_RESERVATION, NO_CAP, NO_CAP, SWEEP_MAIN_PRIO << 24 | L4_SCHED_SOFT,
+                       PERIOD_US / 2u - 10000u, PERIOD_US, &w) & 15u, 0);
 }
 
 unsigned sweep_main(const char *arguments)
 {
-    static char op_name[24], act_name[24], number[12];
-    const char *op = l4_argument(arguments, "op", op_name, sizeof op_name);
-    const char *act = l4_argument(arguments, "act", act_name, sizeof act_name);
-    uint32_t stride = l4_number(l4_argument(arguments, "stride", number, sizeof number), 1);
-    uint32_t check = l4_number(l4_argument(arguments, "check", number, sizeof number), 1);
-    unsigned failed = guest_failures, i, j;
+    static char op_name[24], act_name[24], word[12];
+    const char *want_op = l4_argument(arguments, "op", op_name, sizeof op_name);
+    const char *want_act = l4_argument(arguments, "act", act_name, sizeof act_name);
+    bool dense = l4_argument(arguments, "dense", word, sizeof word) != NULL;
+    bool tell = l4_argument(arguments, "places", word, sizeof word) != NULL;
+    bool only_survey = l4_argument(arguments, "survey", word, sizeof word) != NULL;
+    uint32_t stride = l4_number(l4_argument(arguments, "stride", word, sizeof word), 1);
+    unsigned failed = guest_failures;
 
+    enter = guest_uses_sysenter() ? l4_call_sysenter : l4_call_int;
     EXPECT_EQ(create(L4_TYPE_ENDPOINT, EP_GO, 0, 0), 0);
     EXPECT_EQ(create(L4_TYPE_ENDPOINT, EP_SLEEP, 0, 0), 0);
-    thread_start_with(ADVERSARY, adversary, 255, 500000, 2000000);
+    thread_start_with(ADVERSARY, adversary, 255, PERIOD_US / 2u, PERIOD_US);
     lower_own_priority();
-    /* the adversary's budget comes with its first period */
-    (void)tcr_write(NO_CAP, L4_TCR_TIMEOUT0, L4_TIMEOUT(12, 600));
-    (void)ipc(NO_CAP, 0, 0, L4_CAP(EP_SLEEP), 0, 0, L4_TS_TCR16, NULL);
-    for (i = 0; i < sizeof operations / sizeof *operations; i++)
-        for (j = 0; j < sizeof actions / sizeof *actions; j++)
-            if (named(op, operations[i].name) && named(act, actions[j].name))
-                sweep_pair(i, j, stride, check);
+    sweep_begin(enter);
+    for (const struct sweep_operation *op = sweep_operations; op->name; op++) {
+        unsigned points;
+
+        if (!named(want_op, op->name))
+            continue;
+        points = survey(op, dense, tell);
+        l4_printf("survey %s points %u places %u\n", op->name, points, place_count);
+        for (const struct sweep_action *act = sweep_actions; act->name && !only_survey; act++)
+            if (named(want_act, act->name))
+                sweep_pair(op, act, stride ? stride : 1);
+    }
     return guest_failures - failed;
 }

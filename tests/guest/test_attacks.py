@@ -20,8 +20,6 @@ LEFT_OUT = {
             "gates or fatal, so what they interrupt does not matter to them",
     "E-22": "a breakpoint on the load of SS before sysenter needs debug registers, which user programs cannot set and the "
             "debugger only sets on request; QEMU does not defer the exception",
-    "Q-05": "the delivery of an interrupt runs with interrupts off: there is no boundary inside it; those around it are "
-            "points of the sweep",
 }
 
 IDS = [f"{kind}-{n:02}" for kind, count in ATTACKS.items() for n in range(1, count + 1)]
