@@ -35,9 +35,8 @@ def recorded():
 
 
 def compare(results, before):
-    """Stretches have a limit of their own: which interrupts meet in one depends on the clock chip's phase."""
     worse = {name: (before[name], value) for name, value in results.items()
-             if not name.startswith("stretch.") and value > before[name] * (1 + TOLERANCE / 100) + 20}
+             if value > before[name] * (1 + TOLERANCE / 100) + 20}
     assert not worse, f"(recorded, now): {worse}"
 
 

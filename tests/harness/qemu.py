@@ -53,7 +53,7 @@ class Machine:
             if append:
                 command += ["-append", append]
         if icount:
-            command += ["-icount", "shift=0,sleep=off"]
+            command += ["-icount", "shift=0,sleep=off", "-rtc", "clock=vm"]
         if console:
             command += ["-chardev", f"socket,id=com1,path={self.console_path},server=on,wait=on",
                         "-serial", "chardev:com1"]
