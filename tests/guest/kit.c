@@ -367,18 +367,18 @@ uint32_t cpu_features(void)
 #define KEY_PRESS      0xd2u /* the next data byte comes back as if from the keyboard */
 #define KEY_INTERRUPTS 1u    /* mode */
 
-static void key_command(uint8_t command)
+/* It has taken our last byte. */
+static void key_ready(void)
 {
     for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
         ;
-    l4_outb(KEY_COMMAND, command);
 }
 
-static void key_data(uint8_t data)
+static void key_command(uint8_t command)
 {
-    for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
-        ;
-    l4_outb(KEY_DATA, data);
+    key_ready();
+    l4_outb(KEY_COMMAND, command);
+    key_ready();
 }
 
 void key_taken(void)
@@ -397,15 +397,13 @@ void key_interrupts(bool on)
         ;
     mode = l4_inb(KEY_DATA);
     key_command(KEY_WRITE_MODE);
-    key_data((uint8_t)(on ? mode | KEY_INTERRUPTS : mode & ~KEY_INTERRUPTS));
+    l4_outb(KEY_DATA, (uint8_t)(on ? mode | KEY_INTERRUPTS : mode & ~KEY_INTERRUPTS));
 }
 
 void key_prepare(void)
 {
     key_taken();
     key_command(KEY_PRESS);
-    for (unsigned i = 0; i < 100000 && (l4_inb(KEY_COMMAND) & KEY_BUSY); i++)
-        ;
 }
 
 void key_press(void)

@@ -94,10 +94,12 @@ void expect_exception(const struct victim *v, struct message *msg, uint32_t vect
 /* A thread with no time of its own in a new task with a startup endpoint; +1 task, +2 endpoint. */
 uint32_t startup_waiter(void);
 
-/* ---- the keyboard controller, which every PC has, as a source of interrupts: line 1 ---- */
+/* ---- the keyboard controller, which every PC has, as a source of interrupts ---- */
 
 #define KEY_DATA 0x60u
 #define KEY_CODE 0x1eu           /* of some key */
+#define KEY_LINE 1u
+#define KEY_THREAD L4_CAP(L4_S0_IRQ + KEY_LINE)
 void key_interrupts(bool on);
 void key_taken(void);            /* take what the controller has for us: its line goes down */
 void key_prepare(void);          /* writing KEY_CODE to KEY_DATA will be the interrupt */

@@ -6,8 +6,8 @@
  */
 #include "tests/guest/kit.h"
 
-#define LINE        1u
-#define LINE_THREAD L4_CAP(L4_S0_IRQ + LINE)
+#define LINE        KEY_LINE
+#define LINE_THREAD KEY_THREAD
 #define SENDER      0x1ce0c10cu
 #define ABORT_ALL   (1u << L4_XR_ABORT_SHIFT)
 

@@ -301,15 +301,14 @@ static void prepare_exception(void)
     skip = 2; /* ud2 */
 }
 /* The keyboard's interrupt goes to the partner, which waits for it, and whose answer opens the line again. */
-#define LINE_THREAD L4_CAP(L4_S0_IRQ + 1u)
 static void prepare_interrupt(void)
 {
     start_partner(0, 63, 0, 0);
     yield_to_others();
     (void)call5(L4_CAP(PARTNER) | L4_SYS_THREAD_SWITCH, ~0u, 0, 0, 0, NULL);
-    (void)tcr_write(LINE_THREAD, L4_TCR_FAULT_SND, L4_CAP(EP_A));
-    (void)tcr_write(LINE_THREAD, L4_TCR_FAULT_RCV, L4_CAP(EP_B));
-    (void)tcr_write(LINE_THREAD, L4_TCR_TASK, OWN_TASK);
+    (void)tcr_write(KEY_THREAD, L4_TCR_FAULT_SND, L4_CAP(EP_A));
+    (void)tcr_write(KEY_THREAD, L4_TCR_FAULT_RCV, L4_CAP(EP_B));
+    (void)tcr_write(KEY_THREAD, L4_TCR_TASK, OWN_TASK);
     key_prepare();
     set_words(&first, L4_CAP(PARTNER) | L4_SYS_THREAD_SWITCH, ~0u, 0, 0, 0);
 }
@@ -320,9 +319,9 @@ static void run_interrupt(void)
 }
 static void clean_interrupt(void)
 {
-    (void)tcr_write(LINE_THREAD, L4_TCR_TASK, NO_CAP);
-    (void)tcr_write(LINE_THREAD, L4_TCR_FAULT_SND, NO_CAP);
-    (void)tcr_write(LINE_THREAD, L4_TCR_FAULT_RCV, NO_CAP);
+    (void)tcr_write(KEY_THREAD, L4_TCR_TASK, NO_CAP);
+    (void)tcr_write(KEY_THREAD, L4_TCR_FAULT_SND, NO_CAP);
+    (void)tcr_write(KEY_THREAD, L4_TCR_FAULT_RCV, NO_CAP);
     key_taken();
 }
 
@@ -358,7 +357,7 @@ void sweep_begin(void (*function)(struct l4_words *words))
 {
     enter = function;
     far_block = ram_block(0);
-    (void)tcr_write(LINE_THREAD, L4_TCR_TASK, NO_CAP);
+    (void)tcr_write(KEY_THREAD, L4_TCR_TASK, NO_CAP);
     key_interrupts(true);
 }
 
@@ -404,7 +403,7 @@ static void act_halt_resume(void)
     (void)exregs(L4_XR_HALT_GIVEN | L4_XR_HALT, L4_CAP(sweep_victim), 0, 0, 0, 0, NULL);
     (void)exregs(L4_XR_HALT_GIVEN, L4_CAP(sweep_victim), 0, 0, 0, 0, NULL);
 }
-/* E-20: write back the IP it has, wherever it was interrupted; flags all ones. */
+/* E-20: write back the IP it has, wherever it was interrupted, and more flags than it may have. */
 static void act_set_registers(void)
 {
     struct l4_words w;
@@ -412,6 +411,7 @@ static void act_set_registers(void)
     (void)exregs(0, L4_CAP(sweep_victim), 0, 0, 0, 0, &w);
     (void)exregs(L4_XR_SET_IP | L4_XR_SET_SP | L4_XR_SET_FLAGS, L4_CAP(sweep_victim), w.w[1], w.w[2], w.w[3] | 0x00007000u, 0,
                  NULL);
+    act_check(); /* no privilege */
 }
 static void act_destroy_endpoint(void) { (void)flush_cap(EP_A); }
 static void act_destroy_partner(void) { (void)flush_cap(PARTNER); }
