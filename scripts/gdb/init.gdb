@@ -14,6 +14,11 @@ set disassembly-flavor intel
 
 source scripts/gdb/l4sec.py
 
+# A line of kdb can change what was read.
+define hookpost-monitor
+  python Cache.forget()
+end
+
 # The stub is told that points stay, so that the same address can be set in another task.
 define target hookpost-remote
   python points_stay()

@@ -276,6 +276,12 @@ def test_tables_agree(machine, session, build, tmp_path):
             assert mentioned[0] and mentioned[0] <= mentioned[1], (command, mentioned)
 
 
+def test_what_kdb_changes_is_read_anew(session):
+    out = session("l4 set backend walk\nl4 objects\npython gdb.execute('monitor name %d zebra' % objects()[0][2])\n"
+                  "l4 objects\ndetach\n")
+    has(out, "-- \\d+ rows", "zebra", "detached")
+
+
 def symbol(session, name):
     match = re.search(rf"\$1 = .* (0x[0-9a-f]+) <{name}>", session(f"print &{name}\n"))
     return int(match.group(1), 16)
