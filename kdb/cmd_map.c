@@ -16,7 +16,7 @@ KDB_SCHEMA(map_schema, "map.tree",
     { "name", K_NAME, 13, 0, "its name" },
     { "rights", K_RIGHTS, 6, 0, "letters" },
     { "size", K_NUM, 4, 0, "log2 of the size" },
-    { "depth", K_NUM, 5, 0, "0: root of the tree" },
+    { "depth", K_NUM, 6, 0, "0: root of the tree" },
     { "parent", K_SLOT, 18, COL_SRC | COL_WIDE, "mapped from" },
     { "node", K_HEX, 10, COL_WIDE | COL_VOLATILE, "address of the node" },
     { "flags", K_TEXT, 10, 0, "root converter device cursor view" });

@@ -45,7 +45,7 @@ KDB_SCHEMA(cap_schema, "cap.ls",
     { "badge", K_HEX, 10, 0, "endpoint badge, none if empty" },
     { "bits", K_NUM, 4, COL_WIDE, "length of the badge" },
     { "parent", K_SLOT, 14, 0, "capability that it was mapped from" },
-    { "depth", K_NUM, 5, 0, "in the mapping tree" },
+    { "depth", K_NUM, 6, 0, "in the mapping tree" },
     { "kids", K_NUM, 5, 0, "mapped on directly" });
 
 static bool cap_row(struct kdb *k, const struct node *n, const struct task *task, uint32_t number)

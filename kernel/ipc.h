@@ -28,10 +28,11 @@ STATIC_ASSERT(offsetof(struct ipc, sent) == offsetof(struct ipc, phase));
 /* The badge of n, the capability that is sent over, with TCR 3, `low`, in the bits below it.  [M 3.2.1] [G4] */
 ALWAYS_INLINE uint32_t ipc_sender_id(const struct node *n, uint32_t low)
 {
-    unsigned length = n->badge_len;
+    unsigned length;
 
-    if (LIKELY(length == 0))
+    if (LIKELY(n->badge_len == 0))
         return low;
+    length = n->badge_len;
     return length >= 32 ? n->badge : (n->badge << (32u - length)) | (low & (0xffffffffu >> length));
 }
 

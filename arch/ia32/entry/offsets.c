@@ -48,8 +48,8 @@ void offsets(void)
     OFFSET(NODE_NAME, offsetof(struct node, name));
     OFFSET(NODE_OBJ, offsetof(struct node, obj));
     OFFSET(NODE_BADGE, offsetof(struct node, badge));
-    OFFSET(NODE_BADGE_LEN, offsetof(struct node, name) + 5); /* behind name: flags in 8 bits, badge_len in 6 */
-    OFFSET(NODE_BADGE_LEN_MASK, 63);
+    OFFSET(NODE_BADGE_LEN, offsetof(struct node, level) + NODE_BADGE_LEN_SHIFT / 8u);
+    OFFSET(NODE_BADGE_LEN_MASK, (NODE_LEVEL_STEP >> NODE_BADGE_LEN_SHIFT) - 1u);
     OFFSET(KOBJ_TYPE, offsetof(struct kobj, type));
     OFFSET(ENDPOINT_QUEUE, offsetof(struct endpoint, queue));
     OFFSET(RESV_LEFT, offsetof(struct resv, left));
