@@ -32,6 +32,7 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 # host-c          arch/host, for the unit tests      host-omit      kernel sources that arch/host replaces
 # user-programs   each with NAME-c, NAME-asm         libl4sec-c, libl4sec-asm  linked into every program
 # unit-tests      each is tests/unit/NAME.c          unit-c         linked into each unit test
+# NAME-link       linker options of one unit test
 lists := kernel-c kernel-debug-c kdb-c gdbstub-c arch-c arch-asm arch-debug-c arch-debug-asm \
          host-c host-omit user-programs libl4sec-c libl4sec-asm unit-tests unit-c
 $(foreach l,$(lists),$(eval $(l) :=))
@@ -176,7 +177,7 @@ $(O)/unit/obj/%.c.o: %.c Makefile | $(packages)
 	$(Q)$(CC) $(unit-flags) -MMD -MP -c $< -o $@
 $(units): $(O)/unit/%: $(O)/unit/obj/tests/unit/%.c.o $(patsubst %,$(O)/unit/obj/%.o,$(host-sources))
 	$(call say,HOSTLD,$@)
-	$(Q)$(CC) -m32 -fsanitize=address,undefined -no-pie $(filter %.o,$^) -o $@
+	$(Q)$(CC) -m32 -fsanitize=address,undefined -no-pie $($(@F)-link) $(filter %.o,$^) -o $@
 
 # Long model runs want speed: the same programs, optimised and without sanitizers, as NAME-fast.
 unit-fast := $(patsubst %,$(O)/unit/%-fast,test_model test_states test_pages test_storm test_preempt test_flexpage)

@@ -15,5 +15,7 @@ unit-tests += test_memory
 unit-tests += test_states
 unit-tests += test_pages
 unit-tests += test_shortage
+unit-tests += test_allocations
+test_allocations-link = -Wl,--wrap=kmem_alloc -Wl,--wrap=kmem_alloc_page -Wl,--wrap=kmem_alloc_node_slow
 unit-tests += test_rules
 unit-tests += test_agent
