@@ -135,9 +135,21 @@ NO_FRAME_POINTER void fault_memory(struct thread *t, uint32_t address, uint32_t 
     uint32_t m0;
 
     if (t->task && address < L4_USER_TOP && page_lookup(t->task, address)) {
-        const struct kres view = { t->task, t->tcr[L4_TCR_RCVRES] };
+        struct kroom *room = &t->map.room;
+        const struct kres view = { t->task, t->tcr[L4_TCR_RCVRES], room, ROOM_VIEW };
 
+        if (t->fault_address != address)
+            room->started &= (uint16_t)~(1u << ROOM_VIEW);
+        kroom_stretch(room);
         reason = mem_refill(t->task, address, access, &view);
+        if (UNLIKELY(reason == KMEM_SEARCHING)) {
+            /* The access is made once more, faults once more, and the search goes on. */
+            t->fault_address = address;
+            (void)preempt_point(PREEMPT_ROOM);
+            t->cont = cont;
+            return;
+        }
+        room->started &= (uint16_t)~(1u << ROOM_VIEW);
         if (reason == L4_D_NONE) {
             t->cont = cont;
             return;

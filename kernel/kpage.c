@@ -214,82 +214,140 @@ ALWAYS_INLINE void *frame_take_units(struct frame *f, char *page, unsigned unit,
     return object;
 }
 
+/* What one search is doing inside a kernel page; `left` goes down with what it looks at. */
+struct scan {
+    int left;
+    unsigned frame, empty; /* as in struct kcursor: from where; and if left is 0 at the end, where it goes on */
+};
+#define SCAN_FRAME 1
+#define SCAN_TAGS  16
+#define SCAN_NAME  2
+#define SCAN_ALL   (1 << 30)
+
 /* Nothing fits into frame f any more, of whatever size. */
-ALWAYS_INLINE void skip_full(struct kpage *kp, const struct frame *f)
+ALWAYS_INLINE void skip_full(struct kpage *kp, unsigned frame)
 {
-    if (f == &frame_table[(kp->base >> PAGE_SHIFT) + kp->hint])
+    if (frame == kp->hint)
         kp->hint++;
 }
 
-static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag)
+static void *chunk_frame(struct kpage *kp, unsigned frame, unsigned units, enum unit_tag tag)
 {
-    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT], *empty = NULL, *end = first + kp->frames, *f;
-    char *page;
+    paddr_t phys = kp->base + (frame << PAGE_SHIFT);
+    struct frame *f = &frame_table[phys >> PAGE_SHIFT];
+    char *page = phys_to_virt(phys);
 
-    for (f = first + kp->hint; f < end; f++) {
+    memset(page, 0, 2u * L4_UNIT);
+    *(uint32_t *)(void *)page = UNIT_MORE | UNIT_MORE << 4;
+    f->use = FRAME_CHUNKED_EMPTY;
+    return frame_take_units(f, page, 2, units, tag);
+}
+
+static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag, struct scan *s)
+{
+    const unsigned none = kp->frames;
+    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT];
+    unsigned empty = none, frame = max_u32(s->frame, kp->hint);
+    int stop;
+
+    if (UNLIKELY(s->empty)) {
+        empty = s->empty - 1u;
+        if (use_kind(first[empty].use) != FRAME_FREE) { /* somebody was faster */
+            frame = max_u32(empty, kp->hint);
+            empty = none;
+        }
+    }
+    stop = (int)frame + s->left; /* sooner, if tags are searched */
+    for (; frame < none; frame++) {
+        struct frame *f = &first[frame];
+
+        if (UNLIKELY((int)frame >= stop)) {
+            s->empty = empty == none ? 0 : empty + 1u;
+            s->frame = frame;
+            s->left = 0;
+            return NULL;
+        }
         if (f->kind == FRAME_CHUNKED) {
+            char *page;
             unsigned unit;
 
             if (f->free < units) { /* the most frequent case where there are many */
                 if (UNLIKELY(f->free == 0))
-                    skip_full(kp, f);
+                    skip_full(kp, frame);
                 continue;
             }
-            page = phys_to_virt(kp->base + ((paddr_t)(f - first) << PAGE_SHIFT));
+            stop -= SCAN_TAGS - SCAN_FRAME;
+            page = phys_to_virt(kp->base + (frame << PAGE_SHIFT));
             unit = tags_find((const uint32_t *)(void *)page, f->hint, units);
-            if (unit)
+            if (unit) {
+                s->left = stop - (int)frame - SCAN_FRAME;
+                s->frame = frame;
+                s->empty = 0;
                 return frame_take_units(f, page, unit, units, tag);
+            }
         } else if (use_kind(f->use) == FRAME_FREE) {
-            if (!empty)
-                empty = f;
-            else if (f - empty >= LOOK_BEHIND)
+            if (empty == none)
+                empty = frame;
+            else if (frame - empty >= LOOK_BEHIND)
                 break;
         } else {
-            skip_full(kp, f);
+            skip_full(kp, frame);
         }
     }
-    if (!empty || units > L4_UNITS_USABLE)
+    s->left = max_i32(stop - (int)frame, 1); /* all of it was looked at: the search is not over by that */
+    s->frame = empty;
+    s->empty = 0;
+    if (empty == none || units > L4_UNITS_USABLE)
         return NULL;
-    page = phys_to_virt(kp->base + ((paddr_t)(empty - first) << PAGE_SHIFT));
-    memset(page, 0, 2u * L4_UNIT);
-    *(uint32_t *)(void *)page = UNIT_MORE | UNIT_MORE << 4;
-    empty->use = FRAME_CHUNKED_EMPTY;
-    return frame_take_units(empty, page, 2, units, tag);
+    return chunk_frame(kp, empty, units, tag);
 }
 
-ALWAYS_INLINE void *alloc_unit(struct kpage *kp, enum unit_tag tag)
+/* The first free frame of kp in [from, end), which becomes a page; or `end`. */
+ALWAYS_INLINE unsigned take_frame(struct kpage *kp, unsigned from, unsigned end, uint32_t use, void **page)
 {
-    void *object = kpage_take_unit(kp, tag);
+    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT];
 
-    return LIKELY(object != NULL) ? __builtin_memset(object, 0, L4_UNIT) : alloc_units(kp, 1, tag);
+    for (unsigned frame = from; frame < end; frame++) {
+        uint32_t old = first[frame].use;
+
+        if (use_kind(old) == FRAME_FREE) {
+            first[frame].use = use;
+            *page = phys_to_virt(kp->base + (frame << PAGE_SHIFT));
+            if (use_kind(use) != FRAME_PAGEDIR && use_kind(use) != FRAME_IOBITMAP)
+                memset(*page, 0, PAGE_SIZE);
+            return frame;
+        }
+        if (!(use_kind(old) == FRAME_CHUNKED && use_free(old) != 0))
+            skip_full(kp, frame);
+    }
+    return end;
+}
+
+static void *alloc_page(struct kpage *kp, uint32_t use, struct scan *s)
+{
+    unsigned from = max_u32(s->frame, kp->hint), left = (unsigned)s->left / SCAN_FRAME;
+    unsigned end = min_u32(kp->frames, from + left);
+    void *page = NULL;
+
+    s->frame = take_frame(kp, from, end, use, &page);
+    s->left -= (int)(s->frame - from) * SCAN_FRAME;
+    if (!page && end == kp->frames && s->left <= 0)
+        s->left = 1;
+    return page;
 }
 
 void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag)
 {
-    if (LIKELY(size <= L4_UNIT))
-        return alloc_unit(kp, tag);
-    return alloc_units(kp, units_of(size), tag);
+    struct scan all = { .left = SCAN_ALL };
+
+    return alloc_units(kp, units_of(size), tag, &all);
 }
 
 void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owner)
 {
-    uint32_t base = kp->base >> PAGE_SHIFT, end = base + kp->frames;
+    struct scan all = { .left = SCAN_ALL };
 
-    for (uint32_t frame = base + kp->hint; frame < end; frame++) {
-        uint32_t old = frame_table[frame].use;
-
-        if (use_kind(old) == FRAME_FREE) {
-            void *page = phys_to_virt(frame << PAGE_SHIFT);
-
-            frame_table[frame].use = (uint32_t)(uintptr_t)owner | (uint32_t)use;
-            if (use != FRAME_PAGEDIR && use != FRAME_IOBITMAP)
-                memset(page, 0, PAGE_SIZE);
-            return page;
-        }
-        if (frame == base + kp->hint && !(use_kind(old) == FRAME_CHUNKED && use_free(old) != 0))
-            kp->hint++;
-    }
-    return NULL;
+    return alloc_page(kp, (uint32_t)(uintptr_t)owner | (uint32_t)use, &all);
 }
 
 static void free_units(void *object, unsigned units)
@@ -329,11 +387,39 @@ void kmem_free_page(void *page)
 
 /* ---- by name: kernel pages of a flexpage in ascending order ---- */
 
-struct kres_walk { struct node **slot, **end; };
+struct kres_walk {
+    struct node **slot, **end, **first;
+    struct kcursor *cursor; /* where the search was interrupted; NULL: not at all */
+    struct scan scan;
+    bool usable;
+};
 
-ALWAYS_INLINE struct kres_walk kres_begin(const struct kres *res)
+/* The kernel page that n stands for and from which may be allocated, or NULL. */
+ALWAYS_INLINE struct kpage *usable_kpage(const struct node *n)
 {
-    struct kres_walk w = { NULL, NULL };
+    struct kobj *o;
+
+    if (!n || !(node_rights(n) & L4_W))
+        return NULL;
+    o = node_kobj(n);
+    return kobj_is_live(o, L4_TYPE_KPAGE) ? (struct kpage *)o : NULL;
+}
+
+/* The one at the first name, where nearly all searches end; NULL says nothing. */
+ALWAYS_INLINE struct kpage *kres_first(const struct kres *res)
+{
+    uint32_t fpage = res->fpage, order = ((fpage >> 4) & 255u) - (L4_SPACE_CAP << 6 | L4_NAME_SHIFT);
+    struct node **table;
+
+    if (UNLIKELY(order > SUPER_SHIFT - L4_NAME_SHIFT) || UNLIKELY(!res->task))
+        return NULL;
+    table = res->task->cap_dir[fpage >> SUPER_SHIFT];
+    return LIKELY(table != NULL) ? usable_kpage(table[(fpage >> L4_NAME_SHIFT) & 1023u & -(1u << order)]) : NULL;
+}
+
+static struct kres_walk kres_begin(const struct kres *res)
+{
+    struct kres_walk w = { .scan.left = res->room ? res->room->left : SCAN_ALL };
     uint32_t fpage = res->fpage, order = (fpage >> 4) & 63u, names;
     struct node **table;
 
@@ -347,91 +433,196 @@ ALWAYS_INLINE struct kres_walk kres_begin(const struct kres *res)
     names = 1u << (order - L4_NAME_SHIFT);
     table = res->task->cap_dir[fpage >> SUPER_SHIFT];
     if (LIKELY(table != NULL)) {
-        w.slot = &table[(fpage >> L4_NAME_SHIFT) & 1023u & ~(names - 1u)];
+        w.first = w.slot = &table[(fpage >> L4_NAME_SHIFT) & 1023u & ~(names - 1u)];
         w.end = w.slot + names;
+    }
+    if (res->room && res->room->started & 1u << res->at) {
+        w.cursor = &res->room->at[res->at];
+        w.usable = w.cursor->usable;
+        if (w.slot)
+            w.slot += min_u32(w.cursor->slot, names);
     }
     return w;
 }
 
-ALWAYS_INLINE struct kpage *kres_next(struct kres_walk *w)
+/* The next usable one, and in w->scan where to begin in it; NULL at the end, or if scan.left is 0. */
+static struct kpage *kres_next(struct kres_walk *w)
 {
     while (w->slot != w->end) {
-        const struct node *n = *w->slot++;
+        struct kpage *kp;
 
-        if (n && (node_rights(n) & L4_W)) {
-            struct kobj *o = node_kobj(n);
-
-            if (o->type == L4_TYPE_KPAGE && !kobj_is_dying(o))
-                return (struct kpage *)o;
+        if (UNLIKELY(w->scan.left <= SCAN_NAME)) {
+            w->scan.left = 0;
+            break;
         }
+        w->scan.left -= SCAN_NAME;
+        kp = usable_kpage(*w->slot++);
+        if (!kp)
+            continue;
+        w->usable = true;
+        if (kp->hint >= kp->frames)
+            continue;
+        w->scan.frame = 0;
+        w->scan.empty = 0;
+        if (UNLIKELY(w->cursor != NULL)) {
+            if (w->cursor->id == kp->obj.id) {
+                w->scan.frame = w->cursor->frame;
+                w->scan.empty = w->cursor->empty;
+            }
+            w->cursor = NULL;
+        }
+        return kp;
     }
     return NULL;
 }
 
-bool kres_usable(const struct kres *res)
+/* Nothing, or something after a long look: the next search goes on here.  kp: where; NULL if between two of them. */
+static void kres_store(const struct kres *res, struct kres_walk *w, const struct kpage *kp)
+{
+    struct kroom *room = res->room;
+
+    if (!room)
+        return;
+    room->left = (int16_t)w->scan.left;
+    room->started |= (uint16_t)(1u << res->at);
+    room->at[res->at] = (struct kcursor){
+        .id = kp ? kp->obj.id : 0,
+        .slot = (uint16_t)(w->slot - w->first - (kp ? 1 : 0)),
+        .frame = (uint16_t)w->scan.frame,
+        .empty = (uint16_t)w->scan.empty,
+        .usable = w->usable,
+    };
+}
+
+/* If it took long, an operation that is begun anew need not look again; a short look is not even counted. */
+static void kres_found(const struct kres *res, struct kres_walk *w, const struct kpage *kp)
+{
+    if (UNLIKELY(res->room && res->room->left - w->scan.left > ROOM_WORK / 2))
+        kres_store(res, w, kp);
+}
+
+/* At the end of a search without success: why. */
+static enum l4_detail kres_fail(const struct kres *res, struct kres_walk *w, const struct kpage *kp, enum l4_detail full)
+{
+    if (w->scan.left == 0) {
+        kres_store(res, w, kp);
+        return KMEM_SEARCHING;
+    }
+    return w->usable ? full : L4_D_RES_EMPTY;
+}
+
+void kroom_follow(struct kroom *room, unsigned at)
+{
+    const struct kcursor *before = &room->at[at - 1u];
+    struct kcursor *here = &room->at[at];
+
+    if (!(room->started & 1u << (at - 1u)))
+        return;
+    if (!(room->started & 1u << at) || here->slot < before->slot ||
+        (here->slot == before->slot && (here->id != before->id || here->frame < before->frame)))
+        *here = *before;
+    room->started |= (uint16_t)(1u << at);
+}
+enum l4_detail kres_usable(const struct kres *res)
+{
+    struct kres_walk w;
+
+    if (LIKELY(kres_first(res) != NULL))
+        return L4_D_NONE;
+    w = kres_begin(res);
+    return kres_next(&w) ? L4_D_NONE : kres_fail(res, &w, NULL, L4_D_NONE);
+}
+
+/* In the frame at the hint, if that is where the first fit is; NULL says nothing. */
+ALWAYS_INLINE void *take_at_hint(struct kpage *kp, unsigned units, enum unit_tag tag)
+{
+    paddr_t phys = kp->base + ((paddr_t)kp->hint << PAGE_SHIFT);
+    struct frame *f = &frame_table[phys >> PAGE_SHIFT];
+    char *page = phys_to_virt(phys);
+    unsigned unit;
+
+    if (UNLIKELY(kp->hint >= kp->frames) || f->kind != FRAME_CHUNKED || f->free < units)
+        return NULL;
+    unit = tags_find((const uint32_t *)(void *)page, f->hint, units);
+    return unit ? frame_take_units(f, page, unit, units, tag) : NULL;
+}
+
+/* Any object; *where: the kernel page that it is in. */
+static void *search_units(const struct kres *res, unsigned units, enum unit_tag tag, struct kpage **where,
+                          enum l4_detail *detail)
 {
     struct kres_walk w = kres_begin(res);
+    struct kpage *kp;
 
-    return kres_next(&w) != NULL;
+    while ((kp = kres_next(&w)) != NULL) {
+        void *object = take_at_hint(kp, units, tag);
+
+        if (!object)
+            object = alloc_units(kp, units, tag, &w.scan);
+        if (object) {
+            kres_found(res, &w, kp);
+            *where = kp;
+            return object;
+        }
+        if (w.scan.left == 0)
+            break;
+    }
+    *detail = kres_fail(res, &w, kp, L4_D_RES_FULL);
+    return NULL;
 }
 
 void *kmem_alloc(const struct kres *res, unsigned size, enum unit_tag tag, enum l4_detail *detail)
 {
-    struct kres_walk w = kres_begin(res);
-    struct kpage *kp;
+    struct kpage *kp = kres_first(res);
+    unsigned units = units_of(size);
+    void *object = LIKELY(kp != NULL) ? take_at_hint(kp, units, tag) : NULL;
 
-    *detail = L4_D_RES_EMPTY;
-    while ((kp = kres_next(&w)) != NULL) {
-        void *object = LIKELY(size <= L4_UNIT) ? alloc_unit(kp, tag)
-                                               : alloc_units(kp, units_of(size), tag);
-
-        if (object) {
-            *detail = L4_D_NONE;
-            return object;
-        }
-        *detail = L4_D_RES_FULL;
-    }
-    return NULL;
+    *detail = L4_D_NONE;
+    return LIKELY(object != NULL) ? object : search_units(res, units, tag, &kp, detail);
 }
 
 void *kmem_alloc_node_slow(const struct kres *res, struct kpage **page, enum l4_detail *detail)
 {
+    struct kpage *kp = kres_first(res);
+    void *node = LIKELY(kp != NULL) ? kpage_take_unit(kp, UNIT_NODE) : NULL;
+
+    if (LIKELY(node != NULL))
+        *page = kp;
+    else
+        node = search_units(res, 1, UNIT_NODE, page, detail);
+    return node;
+}
+
+static void *search_page(const struct kres *res, uint32_t use, enum l4_detail *detail)
+{
     struct kres_walk w = kres_begin(res);
     struct kpage *kp;
 
-    *detail = L4_D_RES_EMPTY;
     while ((kp = kres_next(&w)) != NULL) {
-        void *node = kpage_take_unit(kp, UNIT_NODE);
+        void *page = alloc_page(kp, use, &w.scan);
 
-        if (UNLIKELY(!node))
-            node = alloc_units(kp, 1, UNIT_NODE);
-        if (LIKELY(node != NULL)) {
-            *page = kp;
-            *detail = L4_D_NONE;
-            return node;
+        if (page) {
+            kres_found(res, &w, kp);
+            return page;
         }
-        *detail = L4_D_RES_FULL;
+        if (w.scan.left == 0)
+            break;
     }
+    *detail = kres_fail(res, &w, kp, L4_D_RES_ALIGN);
     return NULL;
 }
 
 void *kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *owner,
                       enum l4_detail *detail)
 {
-    struct kres_walk w = kres_begin(res);
-    struct kpage *kp;
+    struct kpage *kp = kres_first(res);
+    uint32_t word = (uint32_t)(uintptr_t)owner | (uint32_t)use;
+    void *page = NULL;
 
-    *detail = L4_D_RES_EMPTY;
-    while ((kp = kres_next(&w)) != NULL) {
-        void *page = kmem_alloc_page_in(kp, use, owner);
-
-        if (page) {
-            *detail = L4_D_NONE;
-            return page;
-        }
-        *detail = L4_D_RES_ALIGN;
-    }
-    return NULL;
+    *detail = L4_D_NONE;
+    if (LIKELY(kp != NULL))
+        (void)take_frame(kp, kp->hint, min_u32(kp->frames, kp->hint + 32u), word, &page);
+    return LIKELY(page != NULL) ? page : search_page(res, word, detail);
 }
 
 void kmem_totals(uint32_t *free_unit_bytes, uint32_t *free_frames)

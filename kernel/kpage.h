@@ -65,15 +65,56 @@ struct kpage {
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct kpage) == L4_SIZE_KPAGE);
 
-/* Where to allocate: a capability flexpage in a task's names; resolved anew at each use. [G13] [G24] */
-struct kres { struct task *task; uint32_t fpage; };
+/*
+ * Searches for room, which may be long: 1024 kernel pages of 1024 frames.  A search stops when the stretch's share is
+ * used up, and goes on behind the next preemption point; what is freed behind it meanwhile it does not see.  An
+ * operation has one cursor for each allocation that it makes: undone and begun anew, each goes on where it was.
+ */
+enum kroom_use {
+    ROOM_NODE, ROOM_FROM, ROOM_TO = ROOM_FROM + 2,             /* map: nodes; two pages of a table, from either side */
+    ROOM_USABLE = 0, ROOM_TABLE, ROOM_OBJECT, ROOM_PAGES,      /* create: the pages are L4_TASK_PAGES */
+    ROOM_VIEW = ROOM_PAGES + L4_TASK_PAGES, ROOM_COUNT         /* page fault */
+};
+
+struct kcursor {
+    uint32_t id;    /* of the kernel page that was looked at last */
+    uint16_t slot;  /* its number among the names */
+    uint16_t frame; /* the frame in it */
+    uint16_t empty; /* 1 + the first free frame before that, or 0 */
+    bool usable;    /* a kernel page was there */
+};
+
+struct kroom {
+    uint16_t started; /* bit n: at[n] holds something */
+    int16_t left;     /* what may be looked at before the next preemption point */
+    struct kcursor at[ROOM_COUNT];
+};
+
+/* A new operation; a new stretch of it. */
+ALWAYS_INLINE void kroom_reset(struct kroom *room) { room->started = 0; }
+#define ROOM_WORK 128 /* a name costs 2, a frame 1, and 16 if its tags are searched.  [G42] [G51] */
+ALWAYS_INLINE void kroom_stretch(struct kroom *room) { room->left = ROOM_WORK; }
+/* Search `at` is for one more page of what `at - 1` has found one in. */
+void kroom_follow(struct kroom *room, unsigned at);
+
+/*
+ * Where to allocate: a capability flexpage in a task's names; resolved anew at each use. [G13] [G24]
+ * room: the search's state; NULL for one that is not interrupted, at boot and in the debugger.
+ */
+struct kres { struct task *task; uint32_t fpage; struct kroom *room; enum kroom_use at; };
+
+/* A detail of the kernel's own: the search is not over.  The caller undoes what it has done, passes a preemption
+ * point, and comes back. */
+#define KMEM_SEARCHING ((enum l4_detail)0x100)
 
 /*
  * Allocate `size` bytes (one object: tag) or one whole page from the first kernel page in
  * ascending name order that has room: frames ascending, units ascending.  A mapping node and a page
- * are zeroed, but for a page directory and IO bitmaps; an object is not, but has id 0 until kobj_init(): who makes it clears what must be clear.
- * Needs L4_W on the kernel page.  On failure NULL and *detail: RES_EMPTY no usable kernel page, RES_FULL, RES_ALIGN.
- * Never blocks, never preempts.  Objects that are dying are skipped.  Of a flexpage above 2^22 the first
+ * are zeroed, but for a page directory and IO bitmaps; an object is not, but has id 0 until kobj_init(): who makes it
+ * clears what must be clear.
+ * Needs L4_W on the kernel page.  On failure NULL and *detail: RES_EMPTY no usable kernel page, RES_FULL, RES_ALIGN;
+ * KMEM_SEARCHING only with a room.  Never blocks, never preempts; bounded, with a room, by ROOM_WORK in a stretch.
+ * Objects that are dying are skipped.  Of a flexpage above 2^22 the first
  * 1024 names count.  Inside one kernel page small objects take the first fitting run of an already
  * chunked frame, else the first free frame is chunked [G51].
  */
@@ -96,8 +137,8 @@ void kmem_free(void *object, unsigned size);
 ALWAYS_INLINE void kmem_free_node(struct node *n); /* the same for a node */
 void kmem_free_page(void *page);
 
-/* Does the flexpage name at least one kernel page with L4_W?  For the fault-or-error rule [G8]. */
-bool kres_usable(const struct kres *res);
+/* L4_D_NONE: the flexpage names at least one kernel page with L4_W [G8]; RES_EMPTY; or KMEM_SEARCHING. */
+enum l4_detail kres_usable(const struct kres *res);
 
 /* Free bytes in units and free whole frames over all kernel pages: what tests compare. */
 void kmem_totals(uint32_t *free_unit_bytes, uint32_t *free_frames);

@@ -26,6 +26,7 @@
 struct stretch {
     unsigned work;
     struct kpage *page;
+    bool searching; /* for room, which goes on behind the preemption point, with the same name */
 };
 
 /* A mapping to be made: what the new node says.  name: without rights. */
@@ -45,6 +46,7 @@ void map_reset(struct map_state *m)
     m->mapped = 0;
     m->failed = L4_D_NONE;
     m->empty_detail = L4_D_NONE;
+    kroom_reset(&m->room);
 }
 
 enum l4_detail map_outcome(const struct map_state *m)
@@ -100,9 +102,27 @@ static void map_again(struct map_state *m, struct node *there, const struct piec
     count(m, p);
 }
 
+static void search_on(struct stretch *s)
+{
+    s->searching = true;
+    s->work = 0;
+}
+
+/* No memory, and the job is over; or not yet. */
+static struct node *no_node(const struct map_job *job, struct stretch *s, enum l4_detail detail)
+{
+    if (detail == KMEM_SEARCHING) {
+        search_on(s);
+    } else {
+        fail(job->state, detail);
+        job->state->offset = job->names;
+    }
+    return NULL;
+}
+
 /*
- * A node for a free name that is backed; it stands in no name yet.  NULL: the failure is counted, and without
- * memory the job is over.
+ * A node for a free name that is backed; it stands in no name yet.  NULL: s->searching, or the failure is counted,
+ * and without memory the job is over.
  */
 ALWAYS_INLINE struct node *new_node(const struct map_job *job, const struct piece *p, struct stretch *s)
 {
@@ -115,11 +135,8 @@ ALWAYS_INLINE struct node *new_node(const struct map_job *job, const struct piec
         return NULL;
     }
     n = kmem_alloc_node(&job->nodes, &s->page, &detail);
-    if (UNLIKELY(!n)) {
-        fail(m, detail);
-        m->offset = job->names;
-        return NULL;
-    }
+    if (UNLIKELY(!n))
+        return no_node(job, s, detail);
     n->task = job->to;
     n->obj = p->obj;
     n->name = p->name | p->rights;
@@ -132,13 +149,13 @@ ALWAYS_INLINE struct node *new_node(const struct map_job *job, const struct piec
 #define TRACE_MAP(job, n)                                                             \
     TRACE(MAP, (job)->space == L4_SPACE_CAP ? node_kobj(n)->id : (n)->obj, (job)->to->obj.id, (n)->name)
 
-/* The name is free and backed.  False: no memory for the node, the job is over. */
+/* The name is free and backed.  False: no memory for the node, the job is over; or s->searching. */
 static bool map_new(const struct map_job *job, const struct piece *p, struct stretch *s)
 {
     struct node *n = new_node(job, p, s);
 
     if (!n)
-        return job->state->offset < job->names;
+        return job->state->offset < job->names && !s->searching;
     space_enter(job->to, n);
     TRACE_MAP(job, n);
     return true;
@@ -154,17 +171,25 @@ ALWAYS_INLINE uint32_t rights_of(const struct map_job *job, const struct node *s
     return have & job->rights;
 }
 
-/* Back the name; capability or memory space.  Counts the failure itself. */
+/* Back the name; capability or memory space.  False: s->searching, or the failure is counted. */
 static bool make_table(const struct map_job *job, uint32_t name, struct stretch *s)
 {
-    const struct kres res[] = { { job->from, job->from_tables }, { job->to, job->to_tables } };
+    struct kroom *room = &job->state->room;
+    const struct kres res[] = { { job->from, job->from_tables, room, ROOM_FROM },
+                                { job->to, job->to_tables, room, ROOM_TO } };
+    enum l4_detail detail;
 
     for (unsigned i = 0; i < ARRAY_SIZE(res); i++) {
         if (!res[i].fpage)
             continue;
         s->work = 0; /* pages were cleared: time for a preemption point */
-        if (space_add_table(job->to, job->space, name, &res[i]) == L4_D_NONE)
+        detail = space_add_table(job->to, job->space, name, &res[i]);
+        if (detail == L4_D_NONE)
             return true;
+        if (detail == KMEM_SEARCHING) {
+            search_on(s);
+            return false;
+        }
     }
     fail(job->state, job->space == L4_SPACE_CAP ? L4_D_NO_CAPTABLE : L4_D_NO_PAGETABLE);
     return false;
@@ -232,7 +257,8 @@ static void map_cap(const struct map_job *job, struct stretch *s)
     if (there) {
         map_again(m, there, &p);
     } else if (!space_backed(job->to, p.name) && !make_table(job, to, s)) {
-        skip_block(m, to);
+        if (!s->searching)
+            skip_block(m, to);
         return;
     } else if (!map_new(job, &p, s)) {
         return;
@@ -263,7 +289,10 @@ static bool map_super(const struct map_job *job, struct node *source, uint32_t t
     return true;
 }
 
-/* The table of the block around `to`, made if there is none.  NULL: none can be had, or a 4 MB node is there. */
+/*
+ * The table of the block around `to`, made if there is none.  NULL: s->searching, none can be had, or a 4 MB node is
+ * there.
+ */
 static struct node **table_for(const struct map_job *job, uint32_t to, struct stretch *s)
 {
     const uint32_t *entry = &job->to->pd_shadow[dir_index(to)];
@@ -305,7 +334,8 @@ static void map_pages(const struct map_job *job, uint32_t entry, struct stretch 
         if (!table) {
             table = table_for(job, to, s);
             if (!table) {
-                m->offset = end;
+                if (!s->searching)
+                    m->offset = end;
                 return;
             }
             hardware = table_of(job->to->pd[dir_index(to)]);
@@ -319,6 +349,8 @@ static void map_pages(const struct map_job *job, uint32_t entry, struct stretch 
             if (LIKELY(n != NULL)) {
                 page_enter(n, &table[index], &hardware[index]);
                 TRACE_MAP(job, n);
+            } else if (s->searching) {
+                return;
             }
         }
     }
@@ -442,8 +474,9 @@ enum step map_run(const struct map_job *job)
     struct map_state *m = job->state;
 
     for (;;) {
-        struct stretch s = { MAP_WORK, NULL };
+        struct stretch s = { MAP_WORK, NULL, false };
 
+        kroom_stretch(&m->room);
         while (m->offset < job->names && s.work) {
             if (LIKELY(job->space == L4_SPACE_MEM)) {
                 map_mem(job, &s);
@@ -550,6 +583,7 @@ ALWAYS_INLINE bool place_one(const struct thread *receiver, unsigned space, uint
 }
 
 /* A node from where one is expected, as kmem_alloc_node() would find it; NULL says nothing. */
+#define HAND_NAMES 16u
 ALWAYS_INLINE struct node *node_at_hand(const struct task *task, uint32_t fpage)
 {
     unsigned order = ((fpage >> 4) & 255u) - (L4_SPACE_CAP << 6 | L4_NAME_SHIFT), names;
@@ -562,7 +596,7 @@ ALWAYS_INLINE struct node *node_at_hand(const struct task *task, uint32_t fpage)
         return NULL;
     names = 1u << order;
     slot += (fpage >> L4_NAME_SHIFT) & 1023u & ~(names - 1u);
-    for (end = slot + names; slot != end; slot++) {
+    for (end = slot + min_u32(names, HAND_NAMES); slot != end; slot++) {
         const struct node *n = *slot;
         struct kpage *kp;
 
@@ -629,7 +663,7 @@ static enum step item_map(struct thread *sender, struct thread *receiver, uint32
     job.from = sender->task;
     job.to = receiver->task;
     job.state = m;
-    job.nodes = (struct kres){ sender->task, m->nodes };
+    job.nodes = (struct kres){ sender->task, m->nodes, &m->room, ROOM_NODE };
     job.from_tables = m->tables;
     job.to_tables = receiver->tcr[L4_TCR_RCVRES];
     job.badge = m->badge;
@@ -683,7 +717,7 @@ static enum step item_tables(struct thread *sender, struct thread *receiver, uin
     struct map_state *m = &sender->map;
     unsigned space = (b >> 10) & 3u;
     enum l4_detail detail = L4_D_NONE;
-    struct kres res = { sender->task, a };
+    struct kres res = { sender->task, a, &m->room, ROOM_FROM };
     struct flexpage pages;
     struct hot_spot spot = { 0, 0, SUPER_SHIFT };
     uint32_t blocks;
@@ -705,22 +739,27 @@ static enum step item_tables(struct thread *sender, struct thread *receiver, uin
     blocks = 1u << (spot.order - SUPER_SHIFT);
     if (space == L4_SPACE_MEM)
         blocks = min_u32(blocks, (L4_USER_TOP - spot.destination) >> SUPER_SHIFT);
-    for (unsigned work = MAP_WORK; m->offset < blocks; m->offset++) {
+    kroom_stretch(&m->room);
+    for (unsigned work = MAP_WORK; m->offset < blocks;) {
         uint32_t name = spot.destination + (m->offset << SUPER_SHIFT);
 
         if (work == 0) {
             if (preempt_point(PREEMPT_TABLE))
                 return STEP_PREEMPTED;
             work = MAP_WORK;
+            kroom_stretch(&m->room);
         }
         work--;
-        if (!wants_table(receiver->task, space, name))
-            continue;
-        detail = space_add_table(receiver->task, space, name, &res);
-        if (detail != L4_D_NONE)
-            break;
-        m->mapped++;
-        work = 0;
+        if (wants_table(receiver->task, space, name)) {
+            work = 0;
+            detail = space_add_table(receiver->task, space, name, &res);
+            if (detail == KMEM_SEARCHING)
+                continue;
+            if (detail != L4_D_NONE)
+                break;
+            m->mapped++;
+        }
+        m->offset++;
     }
     item_fail(m, detail);
     item_result(receiver, m->offset ? L4_FPAGE(spot.destination, space, spot.order, 0) : 0,

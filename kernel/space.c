@@ -418,13 +418,16 @@ static enum l4_detail view_add(struct task *task, struct node *n, const struct k
 
 static enum l4_detail pagetable_add(struct task *task, uint32_t dir, const struct kres *res)
 {
+    struct kres next = *res;
     enum l4_detail detail;
     void *hardware, *shadow;
 
     hardware = kmem_alloc_page(res, FRAME_PAGETABLE, task, &detail);
     if (!hardware)
         return detail;
-    shadow = kmem_alloc_page(res, FRAME_SHADOW, task, &detail);
+    if (res->room)
+        kroom_follow(res->room, ++next.at);
+    shadow = kmem_alloc_page(&next, FRAME_SHADOW, task, &detail);
     if (!shadow) {
         kmem_free_page(hardware);
         return detail;
@@ -519,8 +522,12 @@ enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access,
         if (n->flags & NODE_VIEW)
             new |= view_drop(task, n);
     } else {
-        if (!(n->flags & NODE_VIEW) && (!view_res || view_add(task, n, view_res) != L4_D_NONE))
-            return L4_D_NO_PAGETABLE;
+        if (!(n->flags & NODE_VIEW)) {
+            enum l4_detail detail = view_res ? view_add(task, n, view_res) : L4_D_RES_EMPTY;
+
+            if (detail != L4_D_NONE)
+                return detail == KMEM_SEARCHING ? detail : L4_D_NO_PAGETABLE;
+        }
         entry = &table_of(task->pd[dir_index(address)])[table_index(address)];
         new = pte_make(phys, node_rights(n), (n->flags & NODE_DEVICE) != 0, false);
     }

@@ -21,7 +21,8 @@ enum step { STEP_DONE, STEP_PREEMPTED, STEP_GONE };
  */
 #define PREEMPT_LIST(X)                                                              \
     X(REVOKE, "revoke") X(DELETE, "delete") X(REAP, "reap") X(ZERO, "zero") X(MAP, "map") \
-    X(NAMES, "names") X(SUSPEND, "suspend") X(TABLE, "table") X(QUEUE, "queue") X(EXIT, "exit")
+    X(NAMES, "names") X(SUSPEND, "suspend") X(TABLE, "table") X(QUEUE, "queue") X(EXIT, "exit") \
+    X(ROOM, "room")
 enum preempt_id {
 #define X(name, text) PREEMPT_##name,
     PREEMPT_LIST(X)

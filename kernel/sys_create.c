@@ -99,13 +99,17 @@ enum l4_detail task_build(struct task **out, const struct kres *res)
 {
     enum l4_detail detail;
     struct task *task = kmem_alloc(res, L4_SIZE_TASK, UNIT_TASK, &detail);
+    struct kres next = *res;
     void *page[L4_TASK_PAGES];
     unsigned i;
 
     if (!task)
         return detail;
     for (i = 0; i < L4_TASK_PAGES; i++) {
-        page[i] = kmem_alloc_page(res, task_page_use[i], task, &detail);
+        next.at = (enum kroom_use)(ROOM_PAGES + i);
+        if (res->room && i)
+            kroom_follow(res->room, next.at);
+        page[i] = kmem_alloc_page(&next, task_page_use[i], task, &detail);
         if (!page[i]) {
             while (i-- > 0)
                 kmem_free_page(page[i]);
@@ -181,7 +185,7 @@ static void initial_map(struct thread *t)
     struct create_args args;
     struct map_job job = {
         .from = t->task, .to = s->task, .state = &t->map,
-        .nodes = { t->task, t->frame.w[OBJ_RES] },
+        .nodes = { t->task, t->frame.w[OBJ_RES], &t->map.room, ROOM_NODE },
         .from_tables = t->frame.w[OBJ_RES],
     };
     enum l4_detail detail;
@@ -265,15 +269,15 @@ ALWAYS_INLINE bool is_resource(uint32_t word)
 }
 
 /* 0, or the W0 that the call ends with.  *new_table: the name has no table yet.  Changes nothing. */
-static uint32_t create_decode(const struct thread *t, struct create_args *args, bool *new_table)
+static uint32_t create_decode(struct thread *t, struct create_args *args, bool *new_table)
 {
     uint32_t w0 = t->frame.w[0], error = 0;
     struct node **table;
 
     args->type = (enum l4_type)((w0 >> 4) & 7u);
     args->name = w0 & L4_CAP_INVALID;
-    args->obj = (struct kres){ t->task, t->frame.w[OBJ_RES] };
-    args->space = (struct kres){ t->task, t->frame.w[SPACE_RES] };
+    args->obj = (struct kres){ t->task, t->frame.w[OBJ_RES], &t->map.room, ROOM_OBJECT };
+    args->space = (struct kres){ t->task, t->frame.w[SPACE_RES], &t->map.room, ROOM_TABLE };
     args->region_fault = L4_D_NONE;
     args->source.names = 0;
     if (args->type < L4_TYPE_TASK || args->type > L4_TYPE_RESERVATION || args->name == L4_CAP_INVALID)
@@ -309,22 +313,42 @@ static void resource_fault(struct thread *t, enum l4_fault_op op, uint32_t fpage
     fault_cap(t, op, reason, L4_TYPE_KPAGE, L4_W, fp.base, word, sys_create);
 }
 
-/* True if a fault is under way: conversion and resources are looked at in the order of their words. */
-static bool create_faults(struct thread *t, const struct create_args *args, bool new_table)
+static void create_again(struct thread *t);
+
+/* Nothing is left of the attempt: say why, unless a search for room goes on behind a preemption point. */
+static void no_room(struct thread *t, enum l4_detail detail, const struct kres *res, unsigned word)
 {
-    if (args->region_fault != L4_D_NONE)
-        fault_cap(t, L4_OP_CONVERT, args->region_fault, L4_TYPE_MEMORY, L4_T, t->frame.w[PARAM0],
-                  PARAM0, sys_create);
-    else if (!kres_usable(&args->obj))
-        resource_fault(t, L4_OP_OBJRES, args->obj.fpage, OBJ_RES);
-    else if (new_table && !kres_usable(&args->space))
-        resource_fault(t, L4_OP_SPACERES, args->space.fpage, SPACE_RES);
-    else
+    if (detail == KMEM_SEARCHING) {
+        (void)preempt_point(PREEMPT_ROOM);
+        t->cont = create_again;
+    } else if (detail == L4_D_RES_EMPTY) {
+        resource_fault(t, word == OBJ_RES ? L4_OP_OBJRES : L4_OP_SPACERES, res->fpage, word);
+    } else {
+        sys_finish(t, L4_ERR(L4_NOMEM, detail, word));
+    }
+}
+
+/* The table for the new name; whether ObjRes names a kernel page at all comes first.  False: not there. */
+static bool create_table(struct thread *t, const struct create_args *args)
+{
+    struct kres usable = args->obj;
+    enum l4_detail detail;
+
+    usable.at = ROOM_USABLE;
+    detail = kres_usable(&usable);
+    if (detail != L4_D_NONE) {
+        no_room(t, detail, &args->obj, OBJ_RES);
         return false;
+    }
+    detail = space_add_table(t->task, L4_SPACE_CAP, args->name, &args->space);
+    if (detail != L4_D_NONE) {
+        no_room(t, detail, &args->space, SPACE_RES);
+        return false;
+    }
     return true;
 }
 
-void sys_create(struct thread *t)
+static void create_again(struct thread *t)
 {
     struct create_args args;
     enum l4_detail detail = L4_D_NONE;
@@ -336,21 +360,19 @@ void sys_create(struct thread *t)
         sys_finish(t, error);
         return;
     }
-    if (UNLIKELY(new_table)) {
-        if (create_faults(t, &args, true))
-            return;
-        detail = space_add_table(t->task, L4_SPACE_CAP, args.name, &args.space);
-        if (detail != L4_D_NONE) {
-            sys_finish(t, L4_ERR(L4_NOMEM, detail, SPACE_RES));
-            return;
-        }
+    if (UNLIKELY(args.region_fault != L4_D_NONE)) {
+        fault_cap(t, L4_OP_CONVERT, args.region_fault, L4_TYPE_MEMORY, L4_T, t->frame.w[PARAM0],
+                  PARAM0, sys_create);
+        return;
     }
-    o = args.region_fault == L4_D_NONE ? build(&args, &detail) : NULL;
+    kroom_stretch(&t->map.room);
+    if (UNLIKELY(new_table) && !create_table(t, &args))
+        return;
+    o = build(&args, &detail);
     if (UNLIKELY(!o)) {
         if (new_table)
             space_drop_table(t->task, L4_SPACE_CAP, args.name);
-        if (!create_faults(t, &args, false)) /* else nothing usable was named at all */
-            sys_finish(t, L4_ERR(L4_NOMEM, detail, OBJ_RES));
+        no_room(t, detail, &args.obj, OBJ_RES);
         return;
     }
     if (args.type == L4_TYPE_KPAGE) {
@@ -369,4 +391,10 @@ void sys_create(struct thread *t)
         t->cont = initial_map;
     else
         initial_map(t);
+}
+
+void sys_create(struct thread *t)
+{
+    kroom_reset(&t->map.room);
+    create_again(t);
 }

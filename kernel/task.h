@@ -101,7 +101,7 @@ uint32_t space_refs(struct node *n, bool reset);
 /*
  * Create and hook in one table for the 4 MB block around `name`.  res pays.  L4_D_NONE also if there is
  * one.  A block that holds a 4 MB node gets a view table if it needs one and has none, else nothing [G14].
- * Else KERNEL_RANGE or the allocator's detail.
+ * Else KERNEL_RANGE or the allocator's detail; a page table's second page is searched for by the cursor behind res->at.
  */
 enum l4_detail space_add_table(struct task *task, uint32_t space, uint32_t name, const struct kres *res);
 /* Unhook and free an empty table (all 1024 names left), or the view of a 4 MB node. */
@@ -111,7 +111,7 @@ void space_drop_table(struct task *task, uint32_t space, uint32_t name);
  * The MMU has no entry for an access that the nodes may allow: install it.
  * access: L4_R, L4_W or L4_X.  view_res: where to take a view table from (thread's TCR 11).
  * L4_D_NONE entry installed (or was there: stale TLB flushed); else the reason of the capability fault:
- * EMPTY, RIGHTS, CONVERTED, NO_PAGETABLE (a view is needed and cannot be had).  A 4 MB node whose last
+ * EMPTY, RIGHTS, CONVERTED, NO_PAGETABLE (a view is needed and cannot be had); or KMEM_SEARCHING.  A 4 MB node whose last
  * converted frame has come back gives up its view here, at its first refill after that [G52].
  */
 enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access, const struct kres *view_res);
@@ -120,7 +120,8 @@ enum l4_detail mem_refill(struct task *task, uint32_t address, uint32_t access, 
 extern const enum frame_use task_page_use[L4_TASK_PAGES];
 /* Empty spaces in these pages.  The head, task->obj, is the caller's. */
 void task_init(struct task *task, void *const page[L4_TASK_PAGES]);
-/* A task with fresh spaces, all or nothing. L4_D_NONE or the allocator's detail.  sys_create.c */
+/* A task with fresh spaces, all or nothing. L4_D_NONE or the allocator's detail.  A page's cursor is
+ * ROOM_PAGES + i.  sys_create.c */
 enum l4_detail task_build(struct task **out, const struct kres *res);
 /* t will not finish the create it is in, if any: what was built so far goes to the reaper. */
 void create_cancel(struct thread *t);

@@ -38,6 +38,7 @@ void thread_init(struct thread *t)
     t->uipc.send = t->uipc.recv = L4_CAP_INVALID;
     t->kipc.send = t->kipc.recv = L4_CAP_INVALID;
     t->timeout.kind = DEADLINE_IPC;
+    kroom_reset(&t->map.room);
     for (i = L4_TCR_FAULT_SND; i <= L4_TCR_EXC_RCV; i++)
         t->tcr[i] = L4_CAP_INVALID;
 }

@@ -76,6 +76,7 @@ struct map_state {
     uint32_t error;                /* first failure, L4_ERR(MAP, detail, item), or 0 */
     uint32_t failed;               /* current item: detail of its first failure, or 0 */
     uint32_t empty_detail;         /* current item: why names were skipped, or 0 */
+    struct kroom room;             /* searches for kernel memory; also of create and of a page fault */
 };
 
 /* Progress of unmap (unmap.c), convert (convert.c) and create (sys_create.c). */

@@ -28,7 +28,7 @@
 /* One word of user memory; a page whose hardware entry is only missing is installed first [G52]. */
 static bool user_word(struct thread *t, uint32_t address, uint32_t *value, bool write)
 {
-    struct kres view = { t->task, t->tcr[L4_TCR_RCVRES] };
+    struct kres view = { .task = t->task, .fpage = t->tcr[L4_TCR_RCVRES] };
     uint32_t fault;
 
     for (unsigned tries = 0; tries < 2; tries++) {

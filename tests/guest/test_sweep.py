@@ -23,7 +23,7 @@ STRIDE = int(os.environ.get("SWEEP_STRIDE", "14"))
 
 def run(machine, arguments):
     m = machine(sigma0="guest", args=f"sweep {arguments}", append="fault=log", memory="16M",
-                extra=["-icount", "shift=10,sleep=off"])
+                extra=["-icount", "shift=10,sleep=off", "-rtc", "clock=vm"])
     value = m.wait(timeout=3600)
     text = m.text().replace("\r", "")
     comments = [line for line in text.splitlines() if line.startswith("#")]

@@ -17,5 +17,6 @@ unit-tests += test_pages
 unit-tests += test_shortage
 unit-tests += test_allocations
 test_allocations-link = -Wl,--wrap=kmem_alloc -Wl,--wrap=kmem_alloc_page -Wl,--wrap=kmem_alloc_node_slow
+unit-tests += test_room
 unit-tests += test_rules
 unit-tests += test_agent

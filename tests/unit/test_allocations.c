@@ -45,7 +45,9 @@ static unsigned asked, failed;
 
 static bool fails(const struct kres *res, const void *site)
 {
-    if (!fail_at || !kres_usable(res)) /* else it fails anyway */
+    const struct kres in_one_go = { .task = res->task, .fpage = res->fpage };
+
+    if (!fail_at || kres_usable(&in_one_go) != L4_D_NONE) /* it fails anyway */
         return false;
     asked++;
     if (asked < fail_at || (asked > fail_at && !fail_onward))

@@ -45,7 +45,7 @@ static void expect_consistent(void)
 
 static struct kres initial_pages(void)
 {
-    struct kres res = { sigma0_task, L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, L4_W) };
+    struct kres res = { .task = sigma0_task, .fpage = L4_FPAGE(L4_CAP(L4_S0_KPAGE), L4_SPACE_CAP, 13, L4_W) };
 
     return res;
 }

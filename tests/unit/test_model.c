@@ -368,7 +368,7 @@ static void compare_names(unsigned long step)
                 EXPECT_EQ(n->obj, kernel_object[records[r].object]);
                 if (space == L4_SPACE_MEM) {
                     bool expected = (records[r].rights & L4_R) && !objects[records[r].object].converted;
-                    const struct kres none = { agent[a]->task, 0 };
+                    const struct kres none = { .task = agent[a]->task };
                     bool have = host_access(agent[a]->task, name, L4_R) != NULL ||
                                 (mem_refill(agent[a]->task, name, L4_R, &none) == L4_D_NONE &&
                                  host_access(agent[a]->task, name, L4_R) != NULL);

@@ -122,7 +122,7 @@ static void kernel_map(unsigned from, unsigned to, unsigned o, unsigned set)
 {
     struct map_state state = { 0 };
     const struct map_job job = {
-        .from = tasks[from], .to = tasks[to], .state = &state, .nodes = { tasks[0], KPAGES }, .from_tables = KPAGES,
+        .from = tasks[from], .to = tasks[to], .state = &state, .nodes = { .task = tasks[0], .fpage = KPAGES }, .from_tables = KPAGES,
         .space = L4_SPACE_MEM, .order = 12, .rights = (uint8_t)kernel_rights(set), .source = name_of(from, o),
         .destination = name_of(to, o), .names = 1,
     };
@@ -192,7 +192,7 @@ static bool extract(struct state *s)
                     s->parent[t][o] = (uint8_t)p;
         }
         for (unsigned t = 0; t < tasks_used; t++) {
-            const struct kres none = { tasks[t], 0 };
+            const struct kres none = { .task = tasks[t] };
             bool expected = (s->rights[t][o] & 1u) && !s->by[o];
             uint32_t *word = NULL;
 

@@ -86,7 +86,7 @@ static bool give(struct task *from, uint32_t source, struct task *to, uint32_t d
 {
     struct map_state state = { 0 };
     struct map_job job = {
-        .from = from, .to = to, .state = &state, .nodes = { task_s0, purse }, .from_tables = KPAGES, .to_tables = KPAGES,
+        .from = from, .to = to, .state = &state, .nodes = { .task = task_s0, .fpage = purse }, .from_tables = KPAGES, .to_tables = KPAGES,
         .space = (uint8_t)space, .order = (uint8_t)order, .rights = 15, .source = source,
         .destination = destination, .names = 1u << (order - 12u),
     };
