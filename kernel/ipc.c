@@ -24,7 +24,7 @@
 #include "kernel/sys.h"
 #include "kernel/trace.h"
 
-#define STALE_BATCH    16u   /* queued threads restarted between two preemption points */
+#define STALE_BATCH    12u   /* queued threads restarted between two preemption points */
 #define TIMEOUT_MANTISSA 0x3ffu
 
 void endpoint_init(struct endpoint *ep)

@@ -405,16 +405,26 @@ ALWAYS_INLINE struct kpage *usable_kpage(const struct node *n)
     return kobj_is_live(o, L4_TYPE_KPAGE) ? (struct kpage *)o : NULL;
 }
 
-/* The one at the first name, where nearly all searches end; NULL says nothing. */
+/* The first that is not full, if it is among the first few names, where nearly all searches end; NULL says nothing. */
 ALWAYS_INLINE struct kpage *kres_first(const struct kres *res)
 {
-    uint32_t fpage = res->fpage, order = ((fpage >> 4) & 255u) - (L4_SPACE_CAP << 6 | L4_NAME_SHIFT);
-    struct node **table;
+    uint32_t fpage = res->fpage, order = ((fpage >> 4) & 255u) - (L4_SPACE_CAP << 6 | L4_NAME_SHIFT), names;
+    struct node **slot, **end;
 
     if (UNLIKELY(order > SUPER_SHIFT - L4_NAME_SHIFT) || UNLIKELY(!res->task))
         return NULL;
-    table = res->task->cap_dir[fpage >> SUPER_SHIFT];
-    return LIKELY(table != NULL) ? usable_kpage(table[(fpage >> L4_NAME_SHIFT) & 1023u & -(1u << order)]) : NULL;
+    slot = res->task->cap_dir[fpage >> SUPER_SHIFT];
+    if (UNLIKELY(!slot))
+        return NULL;
+    names = 1u << order;
+    slot += (fpage >> L4_NAME_SHIFT) & 1023u & ~(names - 1u);
+    for (end = slot + min_u32(names, 8u); slot != end; slot++) {
+        struct kpage *kp = usable_kpage(*slot);
+
+        if (LIKELY(kp && kp->hint < kp->frames))
+            return kp;
+    }
+    return NULL;
 }
 
 static struct kres_walk kres_begin(const struct kres *res)
@@ -497,7 +507,7 @@ static void kres_store(const struct kres *res, struct kres_walk *w, const struct
 /* If it took long, an operation that is begun anew need not look again; a short look is not even counted. */
 static void kres_found(const struct kres *res, struct kres_walk *w, const struct kpage *kp)
 {
-    if (UNLIKELY(res->room && res->room->left - w->scan.left > ROOM_WORK / 2))
+    if (UNLIKELY(res->room && res->room->left - w->scan.left > SCAN_NAME + SCAN_TAGS + 8 * SCAN_FRAME))
         kres_store(res, w, kp);
 }
 
@@ -621,7 +631,7 @@ void *kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *o
 
     *detail = L4_D_NONE;
     if (LIKELY(kp != NULL))
-        (void)take_frame(kp, kp->hint, min_u32(kp->frames, kp->hint + 32u), word, &page);
+        (void)take_frame(kp, kp->hint, min_u32(kp->frames, kp->hint + 8u), word, &page);
     return LIKELY(page != NULL) ? page : search_page(res, word, detail);
 }
 

@@ -10,7 +10,7 @@
 #include <arch/timer.h>
 #include "kernel/ipc.h"
 
-#define TIMER_STEP 16u /* deadlines handled in one interrupt; the rest comes with the next one, at once */
+#define TIMER_STEP 12u /* deadlines handled in one interrupt; the rest comes with the next one, at once */
 
 struct sched boot_sched = { .top = -1, .timer_at = SCHED_TIMER_OFF };
 
