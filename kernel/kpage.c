@@ -243,6 +243,20 @@ static void *chunk_frame(struct kpage *kp, unsigned frame, unsigned units, enum 
     return frame_take_units(f, page, 2, units, tag);
 }
 
+/* In the frame at the hint, if that is where the first fit is; NULL says nothing. */
+ALWAYS_INLINE void *take_at_hint(struct kpage *kp, unsigned units, enum unit_tag tag)
+{
+    paddr_t phys = kp->base + ((paddr_t)kp->hint << PAGE_SHIFT);
+    struct frame *f = &frame_table[phys >> PAGE_SHIFT];
+    char *page = phys_to_virt(phys);
+    unsigned unit;
+
+    if (UNLIKELY(kp->hint >= kp->frames) || f->kind != FRAME_CHUNKED || f->free < units)
+        return NULL;
+    unit = tags_find((const uint32_t *)(void *)page, f->hint, units);
+    return unit ? frame_take_units(f, page, unit, units, tag) : NULL;
+}
+
 static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag, struct scan *s)
 {
     const unsigned none = kp->frames;
@@ -339,8 +353,9 @@ static void *alloc_page(struct kpage *kp, uint32_t use, struct scan *s)
 void *kmem_alloc_in(struct kpage *kp, unsigned size, enum unit_tag tag)
 {
     struct scan all = { .left = SCAN_ALL };
+    void *object = take_at_hint(kp, units_of(size), tag);
 
-    return alloc_units(kp, units_of(size), tag, &all);
+    return object ? object : alloc_units(kp, units_of(size), tag, &all);
 }
 
 void *kmem_alloc_page_in(struct kpage *kp, enum frame_use use, struct task *owner)
@@ -541,20 +556,6 @@ enum l4_detail kres_usable(const struct kres *res)
         return L4_D_NONE;
     w = kres_begin(res);
     return kres_next(&w) ? L4_D_NONE : kres_fail(res, &w, NULL, L4_D_NONE);
-}
-
-/* In the frame at the hint, if that is where the first fit is; NULL says nothing. */
-ALWAYS_INLINE void *take_at_hint(struct kpage *kp, unsigned units, enum unit_tag tag)
-{
-    paddr_t phys = kp->base + ((paddr_t)kp->hint << PAGE_SHIFT);
-    struct frame *f = &frame_table[phys >> PAGE_SHIFT];
-    char *page = phys_to_virt(phys);
-    unsigned unit;
-
-    if (UNLIKELY(kp->hint >= kp->frames) || f->kind != FRAME_CHUNKED || f->free < units)
-        return NULL;
-    unit = tags_find((const uint32_t *)(void *)page, f->hint, units);
-    return unit ? frame_take_units(f, page, unit, units, tag) : NULL;
 }
 
 /* Any object; *where: the kernel page that it is in. */

@@ -343,7 +343,7 @@ static struct thread *attach_line_5(void)
     return irq_thread(5);
 }
 
-/* An interrupt that meets them looks at 16; on the way out the rest goes, between preemption points. */
+/* An interrupt that meets them looks at 12; on the way out the rest goes, between preemption points. */
 TEST(interrupt_meets_stale_receivers)
 {
     struct thread *line;
@@ -352,7 +352,7 @@ TEST(interrupt_meets_stale_receivers)
     line = attach_line_5();
     irq_raise(5);
     EXPECT_EQ(irq_state_of(line), IRQ_RAISED);
-    EXPECT_EQ(waiting_at(0), MANY - 16u);
+    EXPECT_EQ(waiting_at(0), MANY - 12u);
     expect_sound();
     irq_postponed = 0;
     EXPECT(broken("IRQ-1") != 0); /* the rule sees it */
