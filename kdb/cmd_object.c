@@ -482,8 +482,31 @@ static void resv_pair(struct kdb *k, const struct thread *t)
     kdb_pair(k, "reservations", "%s", used ? list : "-");
 }
 
+/* What a thread that was interrupted in the kernel goes on with, and how far it has come. */
+static void progress_pairs(struct kdb *k, const struct thread *t)
+{
+    const struct kroom *room = &t->map.room;
+    const char *symbol = t->cont ? sym_find((uint32_t)(uintptr_t)t->cont, NULL) : NULL;
+
+    if (!t->cont)
+        return;
+    kdb_pair(k, "goes on", "in %s", symbol ? symbol : "?");
+    if (t->revoke.active)
+        kdb_pair(k, "revocation", "pass %u, takes 0x%x", t->revoke.pass, t->revoke.mask);
+    if (t->syscall && (t->frame.w[0] & 15u) == L4_SYS_UNMAP) {
+        kdb_pair(k, "flexpage", "%u, name %u in it", t->names.index, t->names.offset);
+        return;
+    }
+    if (t->syscall && (t->frame.w[0] & 15u) == L4_SYS_IPC)
+        kdb_pair(k, "item", "%u of %u, name %u in it", t->map.item, t->map.count, t->map.offset);
+    for (unsigned i = 0; i < ROOM_COUNT; i++)
+        if (room->started & 1u << i)
+            kdb_pair(k, "search", "for kernel memory: at name %u, kp%u, frame %u", room->at[i].slot, room->at[i].id,
+                     room->at[i].frame);
+}
+
 KDB_CMD(thread_show, .noun = "thread", .verb = "show", .alias = "t", .usage = "thN",
-        .schema = &kdb_pairs, .summary = "one thread: state, IPC, handlers, last fault",
+        .schema = &kdb_pairs, .summary = "one thread: state, progress of an interrupted call, IPC, handlers, last fault",
         .example = "thread show th2", .argc_min = 1, .argc_max = 1)
 {
     struct kobj *o = kdb_arg_object(k, 0, L4_TYPE_THREAD);
@@ -512,6 +535,7 @@ KDB_CMD(thread_show, .noun = "thread", .verb = "show", .alias = "t", .usage = "t
                  t->frame.w[2], t->frame.w[3], t->frame.w[4],
                  t->syscall || (t->ipc->endpoint && !t->nested) ? " (in a system call)" : "");
     }
+    progress_pairs(k, t);
     ipc_pair(k, t);
     handler_pair(k, t, "faults to", L4_TCR_FAULT_SND);
     handler_pair(k, t, "exceptions to", L4_TCR_EXC_SND);

@@ -170,6 +170,13 @@ def test_out_of_budget_is_told_from_outranked(machine):
     assert results(m.text()) == {"outranked": (1, 1), "out-of-budget": (1, 1)}
 
 
+def test_what_an_interrupted_call_goes_on_with(machine):
+    m = machine(sigma0="kdbtest", args="progress", icount=True)
+    m.expect("progress: done")
+    assert results(m.text()) == {"search": (1, 1), "unmap": (1, 1)}
+    assert re.search(r"^goes on +in (unmap_continue|create_again)", m.text(), re.MULTILINE)
+
+
 def test_the_longest_stretch_has_a_length_and_two_places(machine):
     m = machine(sigma0="kdbtest", args="revoke", append="kdb=stat+stretch+on;bp+event+obj.destroy")
     k = Kdb(m, stopped=True)

@@ -5,6 +5,7 @@
  *   ring=N        N tasks, each sends to the next one's endpoint: a deadlock (timeout: one of them waits with
  *                 a timeout and so there is none)
  *   budget        a thread that is ready and does not run, for either reason
+ *   progress      a thread that is interrupted in a long search for kernel memory, and in a long unmap
  *   revoke        the dry run predicts, the unmap follows, both are printed
  *   call          the operations of the debug call, with good and bad arguments
  *   enter         the debug call that stops the machine
@@ -152,6 +153,42 @@ static void budget(void)
     result("outranked", outranked != 0, 1);
     result("out-of-budget", spent != 0, 1);
     l4_puts("budget: done\n");
+    idle();
+}
+
+/* ---- interrupted in the kernel ---- */
+
+/* None of the names is a kernel page, and none of them is anything that could be unmapped. */
+static void long_calls(uint32_t unused)
+{
+    (void)unused;
+    for (;;) {
+        (void)l4_create_endpoint(0x300, L4_FPAGE(0, L4_SPACE_CAP, 22u, L4_W));
+        (void)l4_unmap(L4_FPAGE(0x40000000u, L4_SPACE_MEM, 30u, L4_R));
+    }
+}
+
+/* We outrank it, and look after every nap. */
+static void progress(void)
+{
+    struct l4_child child;
+    struct l4_words words;
+    uint32_t search = 0, unmap = 0, i;
+
+    l4_child_create(&child, CHILD, KPAGES, &child_time);
+    (void)l4_debug_name(CHILD + 1u, "member");
+    l4_child_start(&child, long_calls, 0, stacks[0], sizeof stacks[0]);
+    for (i = 0; i < 3000 && !(search && unmap); i++) {
+        (void)l4_tcr_write(L4_NOTHING, L4_TCR_TIMEOUT0, L4_TIMEOUT(0, 50 + i % 97));
+        (void)l4_ipc(&words, L4_NOTHING, 0, 0, L4_CAP(EP_IDLE), 0, 1, L4_TS_TCR16);
+        search += ask("thread show @member | grep 'at name' | wc");
+        unmap += ask("thread show @member | grep 'in unmap' | wc");
+    }
+    result("search", search != 0, 1);
+    result("unmap", unmap != 0, 1);
+    (void)ask("thread show @member");
+    l4_puts(answer);
+    l4_puts("progress: done\n");
     idle();
 }
 
@@ -333,6 +370,8 @@ int main(const struct l4_bootinfo *boot)
         ring(l4_number(count, 2), l4_argument(arguments, "timeout", value, sizeof value) != NULL);
     if (l4_argument(arguments, "budget", value, sizeof value))
         budget();
+    if (l4_argument(arguments, "progress", value, sizeof value))
+        progress();
     if (l4_argument(arguments, "revoke", value, sizeof value))
         revoke(boot);
     if (l4_argument(arguments, "call", value, sizeof value))
