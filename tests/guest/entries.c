@@ -358,6 +358,68 @@ CASE(entry_words_cross_page, "E-11", "parameter words that reach into a missing 
     }
 }
 
+static volatile uint32_t echo_ep, echo_answer;
+
+static void echo(void)
+{
+    struct message msg = { 0 };
+    uint32_t w0 = ipc(NO_CAP, 0, 0, L4_CAP(echo_ep), 0, 63, L4_TS_NEVER, &msg);
+
+    for (;;)
+        w0 = ipc(L4_CAP(echo_answer), 0, (w0 >> 4) & 63u, L4_CAP(echo_ep), 0, 63, L4_TS_NEVER, &msg);
+}
+
+/* call_at() by sysenter: the stack pointer is not behind the words, but where one thread at a time may leave it. */
+static uint32_t sysenter_at(uint32_t w0, uint32_t w1, uint32_t at)
+{
+    static volatile uint32_t stack;
+
+    __asm__ volatile("push %%ebp\n\t"
+                     "mov %%esp, %3\n\t"
+                     "mov $1f, %%edx\n\t"
+                     "sysenter\n"
+                     "1:\t"
+                     "mov %3, %%esp\n\t"
+                     "pop %%ebp"
+                     : "+a"(w0), "+b"(w1), "+c"(at), "+m"(stack) : : "edx", "esi", "edi", "memory");
+    return w0;
+}
+
+static void call_from_buffer(void)
+{
+    buffer_w0 = (guest_uses_sysenter() ? sysenter_at : call_at)(L4_IPC_W0(L4_CAP(echo_ep), 0, 63), L4_IPC_W1(L4_CAP(echo_answer), 0, 0, 0), buffer_at);
+    seen++;
+}
+
+CASE(entry_words_missing_in_call, "E-11", "parameter words in a missing page when the receiver waits already: a fault there, then the whole message")
+{
+    struct message msg = { 0 };
+    struct victim v;
+
+    (void)map_buffer(15);
+    echo_ep = endpoint_new();
+    echo_answer = endpoint_new();
+    thread_start(echo, 255);
+    settle();
+    seen = 0;
+    for (unsigned k = 0; k < 2; k++) { /* W5 + k is the first one in the missing page */
+        buffer_at = BUFFER + 4096 - 4 * k;
+        if (k == 0)
+            victim_start(&v, call_from_buffer);
+        else
+            victim_jump(&v, call_from_buffer);
+        EXPECT_EQ(victim_message(&v, &msg), 4u << 4);
+        EXPECT_EQ(msg.m[0], L4_FAULT_M0(L4_OP_READ, 15, L4_D_EMPTY, L4_TYPE_MEMORY, L4_R));
+        EXPECT_EQ(msg.m[1], BUFFER + 4096);
+        EXPECT_EQ(give_map(L4_FPAGE(page(45), L4_SPACE_MEM, 12, 15), BUFFER + 4096), 0);
+        EXPECT_EQ(victim_answer(&v, &msg, 0, 0), 0);
+        settle();
+        EXPECT_EQ(seen, k + 1);
+        EXPECT_EQ(buffer_w0, 0);
+        EXPECT_EQ(flush1(L4_FPAGE(BUFFER + 4096, L4_SPACE_MEM, 12, 15)) & 15u, 0);
+    }
+}
+
 static void receive_to_buffer(void)
 {
     buffer_w0 = call_at(L4_IPC_W0(NO_CAP, 0, 0), L4_IPC_W1(L4_CAP(buffer_ep), 0, 63, 0), buffer_at);

@@ -6,7 +6,7 @@ import pytest
 from harness import qemu
 
 #: A suite that shrinks is a defect: raise this with each new case.
-AT_LEAST = 463
+AT_LEAST = 464
 
 
 @pytest.mark.parametrize("cpu", ["qemu32,+sep", "pentium3"])
