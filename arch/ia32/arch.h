@@ -52,6 +52,12 @@ ALWAYS_INLINE void write_msr(uint32_t msr, uint32_t low)
 {
     __asm__ volatile("wrmsr" : : "c"(msr), "a"(low), "d"(0));
 }
+ALWAYS_INLINE uint64_t read_msr(uint32_t msr)
+{
+    uint64_t value;
+    __asm__ volatile("rdmsr" : "=A"(value) : "c"(msr));
+    return value;
+}
 
 #define CR0_MP 0x00000002u
 #define CR0_EM 0x00000004u
@@ -60,6 +66,7 @@ ALWAYS_INLINE void write_msr(uint32_t msr, uint32_t low)
 #define CR0_WP 0x00010000u
 #define CR0_AM 0x00040000u
 #define CR4_PSE        0x00000010u
+#define CR4_MCE        0x00000040u
 #define CR4_PGE        0x00000080u
 #define CR4_OSFXSR     0x00000200u
 #define CR4_OSXMMEXCPT 0x00000400u
@@ -78,14 +85,17 @@ ALWAYS_INLINE void write_msr(uint32_t msr, uint32_t low)
 #define CPU_FPU  (1u << 0)
 #define CPU_PSE  (1u << 3)
 #define CPU_TSC  (1u << 4)
+#define CPU_MCE  (1u << 7)
 #define CPU_SEP  (1u << 11)
 #define CPU_PGE  (1u << 13)
+#define CPU_MCA  (1u << 14)
 #define CPU_FXSR (1u << 24)
 #define CPU_SSE  (1u << 25)
 
 /* Find out what there is and set CR0 and CR4 accordingly.  SEP and FPU are corrected by what is known. */
 void features_init(void);
 void features_enable_global(void); /* when no kernel entry will change any more */
+void machine_check_report(void); /* tell and clear what is in the banks */
 
 /* ---- descriptor tables and task state: cpu/tables.c ---- */
 
@@ -111,7 +121,9 @@ struct tss_area {
     uint8_t bitmap_end[4];
 } __attribute__((packed, aligned(4)));
 extern struct tss_area cpu_tss;
-extern struct tss double_fault_tss, nmi_tss;
+extern struct tss double_fault_tss, nmi_tss, machine_check_tss;
+/* The task that this one has interrupted. */
+struct tss *tss_interrupted(const struct tss *tss);
 #define TSS_IOMAP_NONE 0xffffu
 #define TSS_IOMAP ((uint16_t)sizeof(struct tss))
 
@@ -125,6 +137,8 @@ void fpu_init(void);
 void fpu_trap(void);
 void fpu_prepare(const struct thread *t); /* no-op unless: is t the owner == fpu_trapping */
 extern bool fpu_trapping; /* CR0.TS as we set it last; a task switch sets it too */
+/* #NM in kernel code, which an NMI's task switches have made trap: false if there is no FPU. */
+bool fpu_resume(void);
 /* #NM of t in user mode: false if there is no FPU. */
 bool fpu_take(struct thread *t);
 /* t->fpu becomes the state of a thread that has used nothing yet. */
@@ -165,11 +179,13 @@ paddr_t multiboot_take_frames(struct boot_desc *desc, unsigned count, uint32_t l
 extern const uint32_t vector_stubs[ARCH_VECTORS]; /* 0: no gate */
 extern const char entry_text_start[], entry_text_end[];
 extern const uint32_t usersend_fast[4];
+void enter_user(void);             /* on an empty kernel stack: what kernel_exit() says */
 void sysenter_entry(void);
 void sysenter_entry_c(void);       /* without the shortcut for IPC in assembly */
 void sysenter_entry_stepped(void);
 void double_fault_entry(void);
 void nmi_entry(void);
+void machine_check_entry(void);
 
 /* ---- entry/trap.c, called by entry.asm ---- */
 
@@ -180,6 +196,7 @@ void trap_user(struct thread *t);
 struct user_frame *trap_kernel(struct user_frame *frame);
 void trap_double_fault(void) NORETURN;
 void trap_nmi(void);
+void trap_machine_check(void) NORETURN;
 
 /* ---- PC devices ---- */
 
@@ -201,5 +218,6 @@ extern char image_start[], text_end[], rodata_end[], image_end[];
 extern char kernel_stack_guard[], kernel_stack[], kernel_stack_top[];
 extern char debug_stack_guard[], debug_stack_top[], trap_stack_guard[], trap_stack_top[];
 extern char fault_stack_guard[], double_fault_stack_top[], nmi_stack_guard[], nmi_stack_top[];
+extern char check_stack_guard[], check_stack_top[];
 
 #endif

@@ -86,7 +86,7 @@ static bool in_trap_path(uint32_t address)
     const char *name = address >= KERNEL_BASE ? sym_find(address, NULL) : NULL;
     if (!name)
         return false;
-    if (strncmp(name, "vector_", 7) == 0 || strncmp(name, "trap_entry.", 11) == 0)
+    if (strcmp(name, "vector_1") == 0 || strncmp(name, "trap_entry.", 11) == 0)
         return true;
     for (unsigned i = 0; i < ARRAY_SIZE(trap_path); i++) {
         size_t n = strlen(trap_path[i]);

@@ -16,8 +16,6 @@ ATTACKS = {"E": 23, "F": 13, "M": 17, "K": 14, "I": 18, "T": 12, "S": 6, "Q": 5}
 
 #: Not answered by a case or a test, and why.
 LEFT_OUT = {
-    "E-21": "no test yet: QEMU's stub can stop at an instruction and its monitor send an NMI there; the kernel takes NMI and "
-            "double fault through task gates, and a machine check is fatal",
     "E-22": "a breakpoint on the load of SS before sysenter needs debug registers, which user programs cannot set and the "
             "debugger only sets on request; QEMU does not defer the exception",
 }

@@ -12,12 +12,22 @@ class Timeout(AssertionError):
 class Client:
     def __init__(self, path, patience=60):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.connect(str(path))
+        self.connect(str(path), time.monotonic() + patience)
         self.patience = patience
         self.data = b""
         self.no_ack = False
         self.acks = 0
         self.packets = 0
+
+    def connect(self, path, end):
+        """The other side may still be about to make the socket."""
+        while True:
+            try:
+                return self.socket.connect(path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def close(self):
         self.socket.close()

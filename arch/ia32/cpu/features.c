@@ -5,11 +5,18 @@
  */
 #include <arch/cpu.h>
 #include "arch/ia32/arch.h"
+#include "kernel/debug/debug.h"
 #include "kernel/lib/string.h"
 
 #define EFLAGS_ID 0x200000u
 #define CPU7_SMEP (1u << 7)  /* EBX */
 #define CPU7_UMIP (1u << 2)  /* ECX */
+
+#define MSR_MCG_CAP    0x179u
+#define MSR_MCG_STATUS 0x17au
+#define MSR_MC_STATUS(bank) (0x401u + 4u * (bank))
+#define MCG_CAP_COUNT   0xffu
+#define MC_STATUS_VALID 0x80000000u /* upper half */
 
 static uint32_t features, cr4;
 
@@ -77,6 +84,8 @@ void features_init(void)
         features &= ~(CPU_FXSR | CPU_SSE);
     if (features & CPU_PSE)
         cr4 |= CR4_PSE;
+    if (features & CPU_MCE)
+        cr4 |= CR4_MCE;
     if (features & CPU_FXSR)
         cr4 |= CR4_OSFXSR | (features & CPU_SSE ? CR4_OSXMMEXCPT : 0u);
     if (cr4)
@@ -90,4 +99,19 @@ void features_enable_global(void)
         return;
     cr4 |= CR4_PGE;
     write_cr4(cr4);
+}
+
+void machine_check_report(void)
+{
+    if (!(features & CPU_MCA))
+        return;
+    for (unsigned i = 0; i < (read_msr(MSR_MCG_CAP) & MCG_CAP_COUNT); i++) {
+        uint64_t status = read_msr(MSR_MC_STATUS(i));
+
+        if (!(status >> 32 & MC_STATUS_VALID))
+            continue;
+        kprintf("*** bank %u: status %08x%08x\n", i, (unsigned)(status >> 32), (unsigned)status);
+        write_msr(MSR_MC_STATUS(i), 0);
+    }
+    write_msr(MSR_MCG_STATUS, 0); /* else another one shuts the processor down */
 }

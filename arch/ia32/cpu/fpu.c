@@ -81,6 +81,13 @@ void fpu_prepare(const struct thread *t)
         fpu_trap();
 }
 
+bool fpu_resume(void)
+{
+    if (present)
+        enable();
+    return present;
+}
+
 bool fpu_take(struct thread *t)
 {
     struct cpu *cpu = this_cpu();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * GDT, IDT and task state.  Three tasks: the kernel's, and one each for the exceptions that may come when
- * ESP is no stack: NMI and double fault.  Their TSS name stacks of their own and the kernel's directory.
+ * GDT, IDT and task state.  Four tasks: the kernel's, and one each for the exceptions that may come when
+ * ESP is no stack: NMI, double fault and machine check.  Their TSS name stacks of their own and the kernel's directory.
  */
 #include <arch/cpu.h>
 #include "arch/ia32/arch.h"
@@ -11,7 +11,7 @@
 struct descriptor { uint32_t low, high; };
 struct table_register { uint16_t limit; uint32_t base; } __attribute__((packed));
 
-enum { GDT_TSS = 5, GDT_DOUBLE_FAULT, GDT_NMI, GDT_COUNT };
+enum { GDT_TSS = 5, GDT_DOUBLE_FAULT, GDT_NMI, GDT_MACHINE_CHECK, GDT_COUNT };
 
 #define SEGMENT_CODE 0x9au
 #define SEGMENT_DATA 0x92u
@@ -25,6 +25,7 @@ enum { GDT_TSS = 5, GDT_DOUBLE_FAULT, GDT_NMI, GDT_COUNT };
 #define VECTOR_OVERFLOW   4u
 #define VECTOR_NMI        2u
 #define VECTOR_DOUBLE_FAULT 8u
+#define VECTOR_MACHINE_CHECK 18u
 
 #define MSR_SYSENTER_CS  0x174u
 #define MSR_SYSENTER_ESP 0x175u
@@ -33,7 +34,7 @@ enum { GDT_TSS = 5, GDT_DOUBLE_FAULT, GDT_NMI, GDT_COUNT };
 static struct descriptor gdt[GDT_COUNT] __attribute__((aligned(8)));
 static struct descriptor idt[ARCH_VECTORS] __attribute__((aligned(8)));
 struct tss_area cpu_tss;
-struct tss double_fault_tss, nmi_tss;
+struct tss double_fault_tss, nmi_tss, machine_check_tss;
 
 static struct descriptor flat(uint32_t access)
 {
@@ -65,6 +66,16 @@ static void task_init(struct tss *tss, void (*entry)(void), char *stack_top)
     tss->iomap = TSS_IOMAP_NONE;
 }
 
+struct tss *tss_interrupted(const struct tss *tss)
+{
+    switch (tss->link / 8) {
+    case GDT_DOUBLE_FAULT: return &double_fault_tss;
+    case GDT_NMI: return &nmi_tss;
+    case GDT_MACHINE_CHECK: return &machine_check_tss;
+    default: return &cpu_tss.tss;
+    }
+}
+
 static void load(void)
 {
     struct table_register gdtr = { sizeof gdt - 1, (uint32_t)(uintptr_t)gdt };
@@ -94,6 +105,7 @@ void tables_init(void)
     gdt[GDT_TSS] = tss_descriptor(&cpu_tss.tss, TSS_IOMAP + TSS_BITMAP_BYTES);
     gdt[GDT_DOUBLE_FAULT] = tss_descriptor(&double_fault_tss, sizeof(struct tss) - 1);
     gdt[GDT_NMI] = tss_descriptor(&nmi_tss, sizeof(struct tss) - 1);
+    gdt[GDT_MACHINE_CHECK] = tss_descriptor(&machine_check_tss, sizeof(struct tss) - 1);
 
     cpu_tss.tss.ss0 = SEL_KERNEL_DS;
     cpu_tss.tss.esp0 = (uint32_t)(uintptr_t)kernel_stack_top;
@@ -102,6 +114,7 @@ void tables_init(void)
     memset(cpu_tss.bitmap_end, 0xff, sizeof cpu_tss.bitmap_end);
     task_init(&double_fault_tss, double_fault_entry, double_fault_stack_top);
     task_init(&nmi_tss, nmi_entry, nmi_stack_top);
+    task_init(&machine_check_tss, machine_check_entry, check_stack_top);
 
     for (unsigned i = 0; i < ARCH_VECTORS; i++) {
         bool user = i == VECTOR_BREAKPOINT || i == VECTOR_OVERFLOW || i == VECTOR_SYSCALL;
@@ -110,6 +123,7 @@ void tables_init(void)
     }
     idt[VECTOR_NMI] = gate(GDT_NMI * 8, 0, GATE_TASK);
     idt[VECTOR_DOUBLE_FAULT] = gate(GDT_DOUBLE_FAULT * 8, 0, GATE_TASK);
+    idt[VECTOR_MACHINE_CHECK] = gate(GDT_MACHINE_CHECK * 8, 0, GATE_TASK);
     load();
 }
 

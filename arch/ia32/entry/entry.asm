@@ -27,6 +27,7 @@
         extern  trap_kernel
         extern  trap_double_fault
         extern  trap_nmi
+        extern  trap_machine_check
         extern  trap_stack_top
         extern  relocated
         extern  frame_count
@@ -42,6 +43,7 @@
         global  usersend_fast
         global  double_fault_entry
         global  nmi_entry
+        global  machine_check_entry
 
 %macro  PUSH_REGISTERS 0
         push    edx
@@ -233,7 +235,7 @@ vector_%1:
 
 %assign vector 0
 %rep 0x30
-  %if vector = 2 || vector = 8                  ; task gates
+  %if vector = 2 || vector = 8 || vector = 18   ; task gates
   %elif vector = 10 || vector = 11 || vector = 12 || vector = 13 || vector = 14 || vector = 17 || vector = 21 || vector = 29 || vector = 30
         STUB    vector, 1
   %else
@@ -339,12 +341,15 @@ nmi_entry:
         iretd                                   ; back to the interrupted task
         jmp     nmi_entry                       ; the next NMI starts behind the iret
 
+machine_check_entry:
+        call    trap_machine_check              ; does not return
+
         section .rodata progbits alloc noexec nowrite align=4
 
 vector_stubs:
 %assign vector 0
 %rep 0x30
-  %if vector = 2 || vector = 8
+  %if vector = 2 || vector = 8 || vector = 18
         dd      0
   %else
         dd      vector_ %+ vector

@@ -14,12 +14,14 @@
 #include "kernel/sched.h"
 
 enum {
-    VECTOR_DEBUG = 1, VECTOR_BREAKPOINT = 3, VECTOR_NO_FPU = 7, VECTOR_GENERAL_PROTECTION = 13,
-    VECTOR_PAGE_FAULT = 14
+    VECTOR_DEBUG = 1, VECTOR_NMI = 2, VECTOR_BREAKPOINT = 3, VECTOR_NO_FPU = 7, VECTOR_DOUBLE_FAULT = 8,
+    VECTOR_GENERAL_PROTECTION = 13, VECTOR_PAGE_FAULT = 14, VECTOR_MACHINE_CHECK = 18
 };
 
 #define PAGE_FAULT_WRITE 2u
 #define PAGE_FAULT_FETCH 16u
+
+#define INSTRUCTION_HLT 0xf4u
 
 #define DR6_HIT  0x000fu
 #define DR6_STEP 0x4000u
@@ -194,6 +196,18 @@ static struct user_frame *resume(struct user_frame *f, const struct debug_regs *
     return &relocated;
 }
 
+static uint32_t read_dr6(void)
+{
+    uint32_t value;
+    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
+    return value;
+}
+
+static void write_dr6(uint32_t value)
+{
+    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
 /* The user program single-stepped into sysenter: go on with its trap flag where it belongs.  [S23] */
 static bool stepped_into_kernel(struct user_frame *f)
 {
@@ -202,11 +216,11 @@ static bool stepped_into_kernel(struct user_frame *f)
     if (f->vector != VECTOR_DEBUG || (f->eip != (uint32_t)(uintptr_t)sysenter_entry &&
                                       f->eip != (uint32_t)(uintptr_t)sysenter_entry_c))
         return false;
-    __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+    dr6 = read_dr6();
     if (!(dr6 & DR6_STEP))
         return false;
     if (!(dr6 & DR6_HIT))
-        __asm__ volatile("mov %0, %%dr6" : : "r"(DR6_NONE));
+        write_dr6(DR6_NONE);
     f->eip = (uint32_t)(uintptr_t)sysenter_entry_stepped;
     f->eflags &= ~EFLAGS_TF;
     return !(dr6 & DR6_HIT);
@@ -234,13 +248,44 @@ static struct user_frame *kernel_exception(struct user_frame *f)
     return resume(f, &regs);
 }
 
-/* At a preemption point, or in the idle loop. */
+/*
+ * At a preemption point, in the idle loop, or where the return of an NMI or of a debug exception has ended the shadow
+ * of sti: before sysexit the registers are the user's already, and a processor that has work must not halt.
+ */
+static bool is_at_sysexit(const struct user_frame *f)
+{
+    return f->eip - (uint32_t)(uintptr_t)entry_text_start < (uint32_t)(entry_text_end - entry_text_start);
+}
+
+static struct user_frame *interrupt_at_sysexit(const struct user_frame *f, struct thread *t)
+{
+    const struct user_frame user = *f; /* may overlap t->frame */
+
+    t->frame = user;
+    t->frame.eip = user.edx;
+    t->frame.esp = user.ecx;
+    t->frame.cs = SEL_USER_CS;
+    t->frame.ss = SEL_USER_DS;
+    t->frame.eflags = EFLAGS_IF | 2u;
+    t->slow_exit = true;
+    trap_user(t);
+    relocated = (struct user_frame){
+        .eip = (uint32_t)(uintptr_t)enter_user, .cs = SEL_KERNEL_CS, .eflags = 2,
+        .esp = (uint32_t)(uintptr_t)kernel_stack_top,
+    };
+    return &relocated;
+}
+
 static struct user_frame *kernel_interrupt(struct user_frame *f)
 {
     unsigned irq = f->vector - VECTOR_IRQ0;
     int line = serial_line(irq);
     struct debug_regs regs;
 
+    if (is_at_sysexit(f))
+        return interrupt_at_sysexit(f, thread_current());
+    if (*(const uint8_t *)(uintptr_t)f->eip == INSTRUCTION_HLT)
+        f->eip++;
     if (!accept(irq))
         return f;
     if (line < 0) {
@@ -260,6 +305,8 @@ struct user_frame *trap_kernel(struct user_frame *f)
 
     if (f->vector >= VECTOR_IRQ0)
         return kernel_interrupt(f);
+    if (f->vector == VECTOR_NO_FPU && fpu_resume())
+        return f;
     if (f == &relocated && t) { /* at the second instruction of sysenter_entry it was pushed over these */
         t->frame.cs = SEL_USER_CS;
         t->frame.ss = SEL_USER_DS;
@@ -278,48 +325,48 @@ struct user_frame *trap_kernel(struct user_frame *f)
 
 /* ---- task gates ---- */
 
-static void regs_from_tss(struct debug_regs *regs)
+/* The interrupted context stands in its TSS; if it is user code its frame is made to agree. */
+static void regs_from_tss(struct debug_regs *regs, const struct tss *own, uint32_t vector)
 {
-    const struct tss *s = &cpu_tss.tss;
+    const struct tss *s = tss_interrupted(own);
+    struct thread *t = thread_current();
 
     *regs = (struct debug_regs){
         .eax = s->eax, .ecx = s->ecx, .edx = s->edx, .ebx = s->ebx, .esp = s->esp, .ebp = s->ebp,
         .esi = s->esi, .edi = s->edi, .eip = s->eip, .eflags = s->eflags, .cs = (uint16_t)s->cs,
         .ss = (uint16_t)s->ss, .ds = (uint16_t)s->ds, .es = (uint16_t)s->es, .fs = (uint16_t)s->fs,
-        .gs = (uint16_t)s->gs, .user = (s->cs & 3u) != 0,
+        .gs = (uint16_t)s->gs, .user = (s->cs & 3u) != 0, .vector = vector,
     };
+    if (regs->user && t) {
+        frame_from_regs(&t->frame, regs);
+        t->frame.esp = regs->esp;
+        t->frame.vector = vector;
+        t->syscall = false;
+    }
 }
 
 void trap_double_fault(void)
 {
     struct debug_regs regs;
 
-    regs_from_tss(&regs);
-    regs.vector = 8;
+    regs_from_tss(&regs, &double_fault_tss, VECTOR_DOUBLE_FAULT);
     kprintf("\n*** double fault at %08x, esp %08x, address %08x\n", (unsigned)regs.eip, (unsigned)regs.esp,
             (unsigned)read_cr2());
     (void)debug_enter(DEBUG_DOUBLE_FAULT, &regs, "double fault");
     panic("double fault at %08x", (unsigned)regs.eip);
 }
 
-/* The interrupted context stands in the TSS; if it is user code its frame is made to agree. */
 void trap_nmi(void)
 {
-    struct tss *s = &cpu_tss.tss;
-    struct thread *t = thread_current();
+    struct tss *s = tss_interrupted(&nmi_tss);
+    uint32_t dr6 = read_dr6();
     struct debug_regs regs;
 
-    regs_from_tss(&regs);
-    regs.vector = 2;
-    if (regs.user && t) {
-        frame_from_regs(&t->frame, &regs);
-        t->frame.esp = regs.esp;
-        t->frame.vector = regs.vector;
-        t->syscall = false;
-    }
+    regs_from_tss(&regs, &nmi_tss, VECTOR_NMI);
     if (!debug_active())
         kprintf("\n*** NMI at %08x\n", (unsigned)regs.eip);
     (void)debug_enter(DEBUG_NMI, &regs, "NMI");
+    write_dr6(dr6); /* for a debug exception that has just begun */
     s->eax = regs.eax;
     s->ecx = regs.ecx;
     s->edx = regs.edx;
@@ -331,4 +378,16 @@ void trap_nmi(void)
     s->eip = regs.eip;
     s->eflags = regs.user ? (regs.eflags & L4_USER_EFLAGS) | EFLAGS_IF | 2u : regs.eflags;
     fpu_trap(); /* the task switch back sets CR0.TS */
+}
+
+/* No thread's fault: the end, whatever it has interrupted. */
+void trap_machine_check(void)
+{
+    struct debug_regs regs;
+
+    regs_from_tss(&regs, &machine_check_tss, VECTOR_MACHINE_CHECK);
+    kprintf("\n*** machine check at %08x\n", (unsigned)regs.eip);
+    machine_check_report();
+    (void)debug_enter(DEBUG_TRAP, &regs, vector_name(VECTOR_MACHINE_CHECK));
+    panic("machine check at %08x", (unsigned)regs.eip);
 }

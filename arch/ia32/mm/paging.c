@@ -86,7 +86,8 @@ static void protect(const char *start, const char *end, uint32_t remove)
 void paging_boot_done(void)
 {
     static const char *const guards[] = {
-        kernel_stack_guard, debug_stack_guard, trap_stack_guard, fault_stack_guard, nmi_stack_guard
+        kernel_stack_guard, debug_stack_guard, trap_stack_guard, fault_stack_guard, nmi_stack_guard,
+        check_stack_guard
     };
 
     for (unsigned i = 0; i < 1024; i++)
