@@ -138,7 +138,7 @@ static char *cut(const char *text, char mark, char *head, unsigned size)
 bool kdb_arg_slot(struct kdb *k, unsigned arg, struct kdb_slot *slot)
 {
     static const char *const spaces[] = { "mem", "cap", "io" };
-    static const uint32_t limit[] = { 0xffffffffu, L4_CAP_MAX, 0xffffu };
+    static const uint32_t limit[] = { L4_USER_TOP - 1u, L4_CAP_MAX, 0xffffu };
     char head[20], space[5];
     const char *rest = cut(k->argv[arg], '/', head, sizeof(head));
     const char *name = rest ? cut(rest, '/', space, sizeof(space)) : NULL;

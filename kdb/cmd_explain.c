@@ -86,7 +86,7 @@ static void history_pair(struct kdb *k, const struct task *task, uint32_t space,
 
 static void neighbour_pair(struct kdb *k, const struct task *task, uint32_t address)
 {
-    for (uint32_t at = address >> PAGE_SHIFT; at-- > 0 && kdb_tick(k);) {
+    for (uint32_t at = min_u32(address, L4_USER_TOP) >> PAGE_SHIFT; at-- > 0 && kdb_tick(k);) {
         uint32_t entry = task->pd_shadow[at >> 10];
         const struct node *n;
 

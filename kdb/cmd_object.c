@@ -161,7 +161,7 @@ static void count_task(struct kdb *k, const struct task *t, struct task_counts *
         return;
     }
     for (unsigned i = 0; i < 1024; i++) {
-        uint32_t entry = t->pd_shadow[i];
+        uint32_t entry = i < USER_ENTRIES ? t->pd_shadow[i] : 0;
 
         if (t->cap_dir[i]) {
             c->captables++;
@@ -174,7 +174,7 @@ static void count_task(struct kdb *k, const struct task *t, struct task_counts *
             count_table(k, (struct node *const *)(uintptr_t)entry, &c->pages, c);
         }
     }
-    for (const struct node *n = t->io_nodes; n && kdb_tick(k); n = n->io_next) {
+    for (const struct node *n = io_first(t); n && kdb_tick(k); n = io_next(t, n)) {
         if (!kdb_node_ok(n)) {
             c->broken = true;
             break;

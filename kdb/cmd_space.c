@@ -302,7 +302,9 @@ static bool io_row(struct kdb *k, const struct task *task, const struct node *n)
 /* The nodes of one task; with a port, only the one around it.  True: stop. */
 static bool io_task(struct kdb *k, const struct task *task, uint32_t port)
 {
-    for (const struct node *n = task->io_nodes; n && kdb_tick(k); n = n->io_next) {
+    if (!kdb_sound(task->pd_shadow, PAGE_SIZE))
+        return kdb_fail(k, KDB_CORRUPT, "the directory shadow of tk%u cannot be read", task->obj.id) != KDB_OK;
+    for (const struct node *n = io_first(task); n && kdb_tick(k); n = io_next(task, n)) {
         uint32_t first = node_base(n) >> L4_NAME_SHIFT;
 
         if (!kdb_node_ok(n)) {
@@ -326,7 +328,7 @@ static enum kdb_rc io_all(struct kdb *k, uint32_t port)
          o = kdb_next_object(k, o, L4_TYPE_TASK))
         if (io_task(k, (const struct task *)(const void *)o, port))
             break;
-    return KDB_OK;
+    return k->rc;
 }
 
 KDB_CMD(io_ls, .noun = "io", .verb = "ls", .usage = "", .schema = &io_schema,

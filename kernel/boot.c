@@ -599,7 +599,7 @@ static uint32_t kernel_port_below(const struct boot_desc *desc, uint32_t end, ui
     return behind;
 }
 
-/* All ports but the kernel's, in the largest aligned ranges, from the top down (the list ascends). */
+/* All ports but the kernel's, in the largest aligned ranges, from the top down: each is the first of its list. */
 static void enter_ports(const struct boot_desc *desc)
 {
     uint32_t end = 0x10000u, first;

@@ -121,7 +121,7 @@ static bool task_uses(const struct task *task, uint32_t kind, const void *page)
     case FRAME_IOBITMAP:
         return task->io_bitmap[0] == page || task->io_bitmap[1] == page;
     default:
-        for (uint32_t dir = 0; dir < 1024u; dir++) {
+        for (uint32_t dir = 0; dir < (kind == FRAME_CAPTABLE ? TABLE_NAMES : USER_ENTRIES); dir++) {
             if (kind == FRAME_CAPTABLE ? (const void *)task->cap_dir[dir] == page
                 : kind == FRAME_SHADOW ? task->pd_shadow[dir] == address
                 : task->pd_shadow[dir] != 0 && !(task->pd[dir] & PTE_SUPER) &&

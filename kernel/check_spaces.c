@@ -5,6 +5,7 @@
  */
 #include "kernel/boot.h"
 #include "kernel/check_walk.h"
+#include "kernel/flexpage.h"
 #include "kernel/page.h"
 
 /* Tables are mostly empty: the first index from `at` on where one of two is not 0, or end. */
@@ -297,8 +298,6 @@ CHECK_RULE(mem_kernel_half, "MEM-5", "MEM", "the kernel half is the same in all 
                            task->pd[dir], first->pd[dir]);
             if (task->pd[dir] & PTE_USER)
                 check_fail(c, "tk%u: directory entry %x lets users in: %x", task->obj.id, dir, task->pd[dir]);
-            if (task->pd_shadow[dir])
-                check_fail(c, "tk%u: a shadow in the kernel half, %x", task->obj.id, dir);
         }
     }
 }
@@ -357,11 +356,17 @@ static uint32_t wrong_port(const struct task *task, uint32_t port, uint32_t end,
     return end;
 }
 
+static bool is_io_node(const struct task *task, const struct node *n)
+{
+    return check_is_node(n) && n->task == task && node_space(n) == L4_SPACE_IO && node_base(n) == n->obj &&
+           node_size(n) <= FLEXPAGE_IO_ORDER && node_last(n) >> IO_BLOCK_SHIFT < IO_BLOCKS;
+}
+
 CHECK_RULE(io_bitmap, "IO-1", "IO", "a port's bit is clear exactly if a node of the task allows in and out there")
 {
     for (struct task *task = check_task_next(NULL); task; task = check_task_next(task)) {
-        const struct node *n = task->io_nodes;
-        uint32_t port = 0, limit = 0;
+        const struct node *n = io_first(task);
+        uint32_t port = 0;
 
         if (!check_tick(c))
             return;
@@ -372,12 +377,11 @@ CHECK_RULE(io_bitmap, "IO-1", "IO", "a port's bit is clear exactly if a node of 
             check_fail(c, "tk%u has ports and no bitmap", task->obj.id);
         if (!task->io_filled)
             continue;
-        for (;; n = n->io_next) {
+        for (;; n = io_next(task, n)) {
             uint32_t end = n ? n->obj >> L4_NAME_SHIFT : 0x10000u;
 
-            if (n && (!check_is_node(n) || n->task != task || node_space(n) != L4_SPACE_IO || end < port ||
-                      node_base(n) != n->obj || limit++ > 0x10000u)) {
-                check_fail(c, "tk%u: the IO list is wrong behind port %x", task->obj.id, port);
+            if (n && (!is_io_node(task, n) || end < port)) {
+                check_fail(c, "tk%u: the IO lists are wrong behind port %x", task->obj.id, port);
                 break;
             }
             port = wrong_port(task, port, end, false);
@@ -395,11 +399,55 @@ CHECK_RULE(io_bitmap, "IO-1", "IO", "a port's bit is clear exactly if a node of 
     }
 }
 
-CHECK_RULE(io_nodes, "IO-2", "IO", "every named IO node is in its task's list")
+/* What is wrong with the list of one block, or NULL.  Adds the nodes that begin there. */
+static const char *io_list_wrong(const struct task *task, uint32_t block, uint32_t *nodes)
 {
+    struct node *const *lists = io_lists(task), *n = lists[block];
+    uint32_t least = block << IO_BLOCK_SHIFT; /* the next node begins there or behind */
+
+    if (n && is_io_node(task, n) && node_size(n) >= IO_BLOCK_SHIFT) {
+        uint32_t first = n->obj >> IO_BLOCK_SHIFT, last = node_last(n) >> IO_BLOCK_SHIFT;
+
+        if (block < first || block > last || n->io_next)
+            return "holds a wide node that does not belong there, or not alone";
+        if (block == first)
+            ++*nodes;
+        return block < last && lists[block + 1u] != n ? "holds a wide node that the next block lacks" : NULL;
+    }
+    for (; n; n = n->io_next) {
+        if (!is_io_node(task, n))
+            return "holds what is no IO node of the task";
+        if (n->obj < least || node_last(n) >> IO_BLOCK_SHIFT != block)
+            return "is not ascending, or not of this block";
+        least = node_last(n) + 1u;
+        ++*nodes;
+    }
+    return NULL;
+}
+
+CHECK_RULE(io_nodes, "IO-2", "IO",
+           "the list of each 256 ports holds the task's nodes there, ascending and disjoint, and every named IO node is in one")
+{
+    for (struct task *task = check_task_next(NULL); task; task = check_task_next(task)) {
+        uint32_t nodes = 0;
+
+        if (!check_tick(c))
+            return;
+        for (uint32_t block = 0; block < IO_BLOCKS; block++) {
+            const char *wrong = io_list_wrong(task, block, &nodes);
+
+            c->looked++;
+            if (wrong) {
+                check_fail(c, "tk%u: the list of port %x %s", task->obj.id, block << 8, wrong);
+                return; /* look-ups trust the lists */
+            }
+        }
+        if (nodes != task->io_nodes)
+            check_fail(c, "tk%u has %u IO nodes, and counts %u", task->obj.id, nodes, task->io_nodes);
+    }
     for (const struct node *n = check_tree_next(&boot_io_root, &boot_io_root); n; n = check_tree_next(&boot_io_root, n)) {
         c->looked++;
         if (n->task && (!check_is_task(n->task) || io_lookup(n->task, n->obj >> L4_NAME_SHIFT) != n))
-            check_fail(c, NODE_FORMAT " is not in the list", NODE_ARGS(n));
+            check_fail(c, NODE_FORMAT " is in no list", NODE_ARGS(n));
     }
 }

@@ -170,16 +170,27 @@ NO_FRAME_POINTER void fault_memory(struct thread *t, uint32_t address, uint32_t 
     send_fault(t, &h, m0, address, L4_FPAGE(address, L4_SPACE_MEM, 12u, need), cont);
 }
 
+/* Has the task all of these ports, with whatever rights? */
+static bool has_ports(const struct task *task, uint32_t port, unsigned bytes)
+{
+    uint32_t last = (port + bytes - 1u) << L4_NAME_SHIFT;
+    const struct node *n = io_lookup(task, port);
+
+    while (n && node_last(n) < last) {
+        const struct node *next = io_next(task, n);
+
+        n = next && next->obj == node_last(n) + 1u ? next : NULL;
+    }
+    return n != NULL;
+}
+
 void fault_io(struct thread *t, uint32_t port, unsigned bytes)
 {
     const uint32_t need = L4_R | L4_W;
-    uint32_t name = port << L4_NAME_SHIFT, m0, i;
-    enum l4_detail reason = L4_D_RIGHTS;
+    uint32_t name = port << L4_NAME_SHIFT, m0;
+    enum l4_detail reason = has_ports(t->task, port, bytes) ? L4_D_RIGHTS : L4_D_EMPTY;
     struct ipc_handler h;
 
-    for (i = 0; i < bytes; i++)
-        if (!io_lookup(t->task, port + i))
-            reason = L4_D_EMPTY;
     m0 = L4_FAULT_M0(L4_OP_IO, NR_ACCESS, reason, L4_TYPE_IOPORT, need);
     t->fault_address = port;
     if (!handler_usable(t, L4_TCR_FAULT_SND, &h)) {

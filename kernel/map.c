@@ -380,15 +380,6 @@ static void map_mem(const struct map_job *job, struct stretch *s)
 
 /* ---- IO ports: names are port numbers, nodes are ranges ---- */
 
-static struct node *io_at_or_behind(const struct task *task, uint32_t name)
-{
-    struct node *n = task->io_nodes;
-
-    while (n && node_last(n) < name)
-        n = n->io_next;
-    return n;
-}
-
 /* The largest aligned range from `first` that ends at `last` or before. */
 static unsigned io_order(uint32_t first, uint32_t last)
 {
@@ -408,6 +399,7 @@ static void map_io(const struct map_job *job, struct stretch *s)
     struct node *source = io_at_or_behind(job->from, first), *there;
     struct piece p = { .source = source };
 
+    spend(s, MAP_WORK); /* looks through two lists, and a bitmap */
     if (!source || source->obj > last) {
         skip(m, L4_D_EMPTY);
         m->offset = job->names;
@@ -417,7 +409,6 @@ static void map_io(const struct map_job *job, struct stretch *s)
     last = min_u32(last, node_last(source));
     p.rights = rights_of(job, source);
     if (p.rights) {
-        spend(s, MAP_WORK); /* a walk through two lists, and a bitmap */
         there = io_at_or_behind(job->to, first);
         if (there && there->obj <= first) {
             /* Only a node that lies in the item completely can be the same mapping once more. */

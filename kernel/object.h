@@ -61,7 +61,7 @@ struct node {
     union {
         uint32_t badge;        /* capability space */
         struct kpage *kpage;   /* memory, with NODE_CONVERTER: list of kernel pages, by kpage->conv_next */
-        struct node *io_next;  /* IO space: the task's list, ascending by port */
+        struct node *io_next;  /* IO space: the list of its block, ascending by port */
     };
 };
 STATIC_ASSERT(sizeof(void *) != 4 || sizeof(struct node) == L4_SIZE_NODE);

@@ -69,7 +69,7 @@ struct reap_item {
 struct reap_walk {
     struct kobj *o;
     enum reap_walk_stage stage;
-    uint32_t at;      /* frame or directory entry << REAP_WALK_SHIFT, and what is in it; or an address */
+    uint32_t at;      /* frame or directory entry << REAP_WALK_SHIFT, and what is in it; an address, or a name */
     const void *page; /* the table of a kernel page that was looked at last, and its directory index */
     uint32_t dir;
 };

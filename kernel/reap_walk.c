@@ -4,7 +4,7 @@
  * it goes.  Reads only, so that the debugger can ask the same as the reaper.  [M 2.5.1] [G41]
  *
  * A position is 1 << WALK_SHIFT times the number of a directory entry or frame, plus the name or unit in it; behind
- * the 1024 names comes the table itself.  The two lists, threads and IO nodes, have addresses for positions.
+ * the 1024 names comes the table itself.  Of the list of threads it is an address, of IO nodes a name.
  */
 #include "kernel/reap.h"
 
@@ -80,7 +80,7 @@ static bool walk_threads(struct reap_walk *w, const struct task *task, struct re
 
 static bool walk_io(struct reap_walk *w, const struct task *task, struct reap_item *item)
 {
-    struct node *n = w->at ? (struct node *)(uintptr_t)w->at : task->io_nodes;
+    struct node *n = io_at_or_behind(task, w->at);
 
     if (n)
         found_name(w, n, item);
@@ -248,10 +248,11 @@ void reap_walk_next(struct reap_walk *w, struct reap_item *item)
 
 void reap_walk_pass(struct reap_walk *w, const struct reap_item *item)
 {
-    if (w->stage == REAP_TASK_THREADS || w->stage == REAP_TASK_IO) {
-        w->at = w->stage == REAP_TASK_IO ? (uint32_t)(uintptr_t)item->node->io_next
-                                         : (uint32_t)(uintptr_t)item->thread->task_next;
+    if (w->stage == REAP_TASK_THREADS) {
+        w->at = (uint32_t)(uintptr_t)item->thread->task_next;
         w->stage = (enum reap_walk_stage)(w->stage + (w->at == 0));
+    } else if (w->stage == REAP_TASK_IO) {
+        w->at = node_last(item->node) + 1u;
     } else {
         w->at++;
     }

@@ -28,8 +28,17 @@
 struct revoke *revoke_active;
 bool revoke_was_cancelled;
 
-/* Between preemption points: a node counts 1, and 2 if it is unlinked; one with a view ends the stretch.  [G42] */
+/*
+ * Between preemption points: a node counts 1, and 2 if it is unlinked; one with a view ends the stretch, and one of
+ * IO ports: its list is looked through, and its part of the bitmap written.  [G42]
+ */
 #define REVOKE_WORK 32u
+
+/* The same tree holds nothing else. */
+ALWAYS_INLINE unsigned node_work(const struct node *n, unsigned usual)
+{
+    return node_space(n) == L4_SPACE_IO ? REVOKE_WORK : usual;
+}
 
 /* The node is no longer pointed at by one revocation; by another perhaps. */
 static void cursor_unmark(struct node *n)
@@ -313,7 +322,7 @@ ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, uint3
                                         unsigned *work)
 {
     bool whole = rv->whole, selected = rv->selected;
-    int left = (int)*work;
+    int left = (int)*work, look = (int)node_work(c, 1);
 
     while (c->level > floor && left > 0) {
         struct node *next = c->next;
@@ -326,7 +335,7 @@ ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, uint3
                 continue;
             }
         }
-        left--;
+        left -= look;
         if (UNLIKELY(!whole) && c->level <= floor + NODE_LEVEL_STEP)
             selected = node_overlaps(c, rv->lo, rv->last);
         if (selected) {
@@ -348,10 +357,10 @@ static struct node *revoke_pass2(const struct revoke *rv, struct node *c, unsign
     while (*work && c != rv->root) {
         struct node *prev = c->prev;
 
+        spend(work, node_work(c, 2));
         if (node_rights(c) == 0 && !node_has_children(c))
             mapdb_drop(c);
         c = prev;
-        spend(work, 2);
     }
     return c;
 }
@@ -364,9 +373,9 @@ static struct node *revoke_pass3(struct node *n, unsigned *work)
 
         if (*work == 0)
             return n;
+        spend(work, node_work(n, 2));
         mapdb_drop(n);
         n = parent;
-        spend(work, 2);
     }
     return NULL;
 }

@@ -2,7 +2,7 @@
 /*
  * The three name spaces of a task: slots, and what the hardware makes of them.  [G52] [G53] [G54]
  *
- * The slots (capability tables, shadow tables, IO list) are the truth.  Page tables and IO bitmaps
+ * The slots (capability tables, shadow tables, IO lists) are the truth.  Page tables and IO bitmaps
  * follow from them.  A page-table entry may be missing where its node would allow an access, because the
  * frame is converted or was until a moment ago; mem_refill() brings it back.  It never allows more.
  *
@@ -55,19 +55,55 @@ uint32_t table_find(const uint32_t *words, uint32_t at, uint32_t end)
 
 struct node *mem_lookup(const struct task *task, uint32_t address)
 {
-    return page_lookup(task, address);
+    return address < L4_USER_TOP ? page_lookup(task, address) : NULL;
+}
+
+/* The last node in the list of the name's block that begins there or before, or NULL. */
+static struct node *io_before(const struct task *task, uint32_t name)
+{
+    struct node *n = io_lists(task)[name >> IO_BLOCK_SHIFT], *before = NULL;
+
+    for (; n && n->obj <= name; n = n->io_next)
+        before = n;
+    return before;
+}
+
+/* The first node in the lists from this block on, or NULL. */
+static struct node *io_first_from(const struct task *task, uint32_t block)
+{
+    if (block < IO_BLOCKS)
+        block = table_find(&task->pd_shadow[USER_ENTRIES], block, IO_BLOCKS);
+    return block < IO_BLOCKS ? io_lists(task)[block] : NULL;
 }
 
 struct node *io_lookup(const struct task *task, uint32_t port)
 {
     uint32_t name = port << L4_NAME_SHIFT;
+    struct node *n = port <= 0xffffu ? io_before(task, name) : NULL;
 
-    if (port > 0xffffu)
+    return n && node_last(n) >= name ? n : NULL;
+}
+
+struct node *io_at_or_behind(const struct task *task, uint32_t name)
+{
+    struct node *n;
+
+    if (name >> IO_BLOCK_SHIFT >= IO_BLOCKS)
         return NULL;
-    for (struct node *n = task->io_nodes; n && n->obj <= name; n = n->io_next)
-        if (node_last(n) >= name)
-            return n;
-    return NULL;
+    n = io_before(task, name);
+    if (!n)
+        return io_first_from(task, name >> IO_BLOCK_SHIFT);
+    return node_last(n) >= name ? n : io_next(task, n);
+}
+
+struct node *io_first(const struct task *task)
+{
+    return io_first_from(task, 0);
+}
+
+struct node *io_next(const struct task *task, const struct node *n)
+{
+    return n->io_next ? n->io_next : io_first_from(task, (node_last(n) >> IO_BLOCK_SHIFT) + 1u);
 }
 
 /* The invalid capability is number 0xfffff, whose slot nobody ever fills.  [G2] */
@@ -151,7 +187,7 @@ ALWAYS_INLINE uint32_t entry_clear(const struct task *task, uint32_t *entry, uin
     return pte_refs(old);
 }
 
-/* ---- IO: list and bitmap ---- */
+/* ---- IO: lists and bitmap ---- */
 
 static uint32_t io_last_version;
 
@@ -189,14 +225,30 @@ static void io_show(struct task *task, const struct node *n, bool open)
     task->io_version = task->io_nodes ? io_last_version : 0;
 }
 
+static bool io_is_wide(const struct node *n) { return node_size(n) >= IO_BLOCK_SHIFT; }
+
+/* The list of each block that a wide node covers. */
+static void io_set_lists(const struct task *task, const struct node *n, struct node *first)
+{
+    struct node **lists = io_lists(task);
+
+    for (uint32_t block = n->obj >> IO_BLOCK_SHIFT; block <= node_last(n) >> IO_BLOCK_SHIFT; block++)
+        lists[block] = first;
+}
+
 static void io_enter(struct task *task, struct node *n)
 {
-    struct node **link = &task->io_nodes;
+    if (io_is_wide(n)) {
+        n->io_next = NULL;
+        io_set_lists(task, n, n);
+    } else {
+        struct node *before = io_before(task, n->obj);
+        struct node **link = before ? &before->io_next : &io_lists(task)[n->obj >> IO_BLOCK_SHIFT];
 
-    while (*link && (*link)->obj < n->obj)
-        link = &(*link)->io_next;
-    n->io_next = *link;
-    *link = n;
+        n->io_next = *link;
+        *link = n;
+    }
+    task->io_nodes++;
     if (!task->io_filled) {
         memset(task->io_bitmap[0], 0xff, PAGE_SIZE);
         memset(task->io_bitmap[1], 0xff, PAGE_SIZE);
@@ -210,12 +262,17 @@ static void io_enter(struct task *task, struct node *n)
 
 static void io_leave(struct task *task, struct node *n)
 {
-    struct node **link = &task->io_nodes;
+    if (io_is_wide(n)) {
+        io_set_lists(task, n, NULL);
+    } else {
+        struct node **link = &io_lists(task)[n->obj >> IO_BLOCK_SHIFT];
 
-    while (*link != n)
-        link = &(*link)->io_next;
-    *link = n->io_next;
-    n->io_next = NULL;
+        while (*link != n)
+            link = &(*link)->io_next;
+        *link = n->io_next;
+        n->io_next = NULL;
+    }
+    task->io_nodes--;
     io_show(task, n, false);
 }
 

@@ -87,7 +87,7 @@ void task_init(struct task *task, void *const page[L4_TASK_PAGES])
     task->cap_dir = page[2];
     task->io_bitmap[0] = page[3];
     task->io_bitmap[1] = page[4];
-    task->io_nodes = NULL;
+    task->io_nodes = 0;
     task->threads = NULL;
     task->io_version = 0;
     task->reap_at = 0;

@@ -5,7 +5,8 @@
  *  capability space  cap_dir[id >> 10] -> table (kernel address) -> struct node *
  *  memory space      pd: hardware page directory, a cache; pd_shadow: the truth.  A shadow entry is
  *                    0, a table of 1024 struct node * (even), or a 4 MB node | 1.
- *  IO space          sorted list of nodes, plus the two bitmap pages that the TSS copies
+ *  IO space          lists of nodes, one for each block of 256 ports, which begin in the shadow entries above those
+ *                    of user memory; plus the two bitmap pages that the TSS copies
  */
 #ifndef KERNEL_TASK_H
 #define KERNEL_TASK_H
@@ -21,7 +22,7 @@ struct task {
     uint32_t *pd_shadow;        /* see above */
     struct node ***cap_dir;     /* 1024 tables or NULL */
     uint8_t *io_bitmap[2];      /* bit set = no access */
-    struct node *io_nodes;      /* ascending, disjoint */
+    uint32_t io_nodes;          /* how many there are */
     struct thread *threads;     /* bound threads, doubly linked by task_next/task_prev, NULL-ended */
     uint32_t io_version;        /* changes with io_bitmap; 0 = no ports at all */
     uint32_t reap_at;           /* destruction: next name block */
@@ -59,6 +60,11 @@ ALWAYS_INLINE void cap_leave(struct node *n)
 }
 struct node *mem_lookup(const struct task *task, uint32_t address); /* small or 4 MB node, or NULL */
 struct node *io_lookup(const struct task *task, uint32_t port);
+/* The node around the port with this name (port << 12), or else the first one behind it, or NULL. */
+struct node *io_at_or_behind(const struct task *task, uint32_t name);
+/* All of them, ascending: the first, and the one behind n.  Of other nodes than n nothing is read. */
+struct node *io_first(const struct task *task);
+struct node *io_next(const struct task *task, const struct node *n);
 
 /*
  * The object behind a capability word (bits [31:12] count), if it has the type and the rights.
@@ -75,7 +81,19 @@ struct kobj *cap_object(const struct task *task, uint32_t word, enum l4_type typ
  */
 uint32_t table_find(const uint32_t *words, uint32_t at, uint32_t end);
 
-/* ---- names: space.c.  All O(1) but the IO list ---- */
+/*
+ * The lists of IO nodes: those that begin in the list's block, ascending by io_next, disjoint.  A node of a whole block
+ * or more stands in the list of each block that it covers, alone.  So no list is longer than a block has ports.
+ */
+#define IO_BLOCK_SHIFT (L4_NAME_SHIFT + 8u) /* of a name: 256 ports */
+#define IO_BLOCKS 256u
+ALWAYS_INLINE struct node **io_lists(const struct task *task)
+{
+    STATIC_ASSERT(USER_ENTRIES + IO_BLOCKS <= TABLE_NAMES);
+    return (struct node **)(void *)&task->pd_shadow[USER_ENTRIES];
+}
+
+/* ---- names: space.c.  All O(1); of an IO list up to 256 nodes are looked at ---- */
 
 /*
  * Can a node be entered at this name as far as tables go?  4 KB memory names and capabilities: is there

@@ -20,13 +20,13 @@ enum unmap_stage { UNMAP_CHECK, UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 
 /*
  * Between preemption points: a name looked at counts 1, one that holds something 4, and each node below it 2, or 4
- * if it vanishes; a word of the list 4.  [G42]
+ * if it vanishes; a word of the list 4.  An IO node is a stretch of its own.  [G42]
  */
 #define UNMAP_WORK   64u
 #define UNMAP_TARGET 3u     /* beside the look */
 #define UNMAP_NODE   2u
 #define UNMAP_WORD   4u
-#define UNMAP_IO     4u     /* a look goes along the list of ranges */
+#define UNMAP_IO     UNMAP_WORK /* a look goes along a list of up to 256 ports */
 #define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
 #define ONE_TO_UNMAP 0x10u   /* of these: UC 1, FC 0 */
 #define COUNT_MAX  255u
@@ -104,10 +104,8 @@ static bool next_io(const struct task *task, const struct flexpage *fp, uint32_t
 {
     uint32_t first = fp->base + (*offset << L4_NAME_SHIFT);
     uint32_t last = fp->base + fp->mask;
-    struct node *n = task->io_nodes;
+    struct node *n = io_at_or_behind(task, first);
 
-    while (n && node_last(n) < first)
-        n = n->io_next;
     if (!n || n->obj > last) {
         *offset = fp->names;
         return false;

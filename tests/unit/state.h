@@ -63,7 +63,7 @@ static inline void state_task(FILE *out, const struct task *task)
                     !shadow || shadow & 1u ? 0 : state_digest(shadow_table(shadow), PAGE_SIZE, 0), pde & ~PTE_REFS,
                     !pde || pde & PTE_SUPER ? 0 : state_digest(table_of(pde), PAGE_SIZE, PTE_REFS));
     }
-    for (const struct node *n = task->io_nodes; n; n = n->io_next)
+    for (const struct node *n = io_first(task); n; n = io_next(task, n))
         fprintf(out, "task %u: ports %x\n", task->obj.id, n->name);
     if (task->io_version)
         fprintf(out, "task %u: bitmaps %x %x\n", task->obj.id, state_digest(task->io_bitmap[0], PAGE_SIZE, 0),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* map, unmap and cap-inspect by real system calls: one test for each rule, with what must be there afterwards written out. */
 #include "tests/unit/pair.h"
+#include "tests/unit/random.h"
 
 /* ---- items ---- */
 
@@ -339,6 +340,74 @@ static bool port_open(const struct task *task, unsigned port)
     return !(task->io_bitmap[port >> 15][(port & 0x7fff) >> 3] >> (port & 7) & 1);
 }
 
+/* Look-ups and walk of the other task, against what stands at each port. */
+static void expect_ports(const uint8_t *has)
+{
+    const struct node *n = io_first(there), *at;
+    unsigned port, nodes = 0;
+
+    for (port = 0; port < 0x10000; port++) {
+        at = io_at_or_behind(there, port << 12);
+        if (n && port << 12 > node_last(n))
+            n = io_next(there, n);
+        EXPECT(at == n);
+        EXPECT(io_lookup(there, port) == (has[port] ? n : NULL));
+        EXPECT((there->io_filled && port_open(there, port)) == has[port]);
+        nodes += has[port] && n->obj == port << 12;
+    }
+    EXPECT_EQ(nodes, there->io_nodes);
+    EXPECT(!io_lookup(there, 0x10000) && !io_at_or_behind(there, 0x10000000) && (!n || !io_next(there, n) || node_last(n) < 0xffff000));
+    check_kernel();
+}
+
+/* Ranges of all sizes come and go; at the beginning of a block, in it, and over many. */
+TEST(ports_are_found)
+{
+    static uint8_t has[0x10000];
+    unsigned round, port;
+
+    boot(false);
+    memset(has, 0, sizeof has);
+    expect_ports(has);
+    for (round = 0; round < 400; round++) {
+        unsigned order = below(round & 1 ? 4 : 15), first = below(0x10000) & ~((1u << order) - 1u);
+
+        if (round % 8u < 6u)
+            first = (first & 0x3ffu) | (first & 0x8000u); /* many in the same blocks */
+        first &= ~((1u << order) - 1u);
+        if (below(5) < 3) {
+            (void)map(io_fpage(first, order, L4_R | L4_W), 0);
+            for (port = first; port < first + (1u << order); port++)
+                has[port] = io_lookup(s0->task, port) != NULL;
+        } else {
+            /* what is there in part vanishes in whole */
+            for (port = first; port < first + (1u << order); port++) {
+                const struct node *n = io_lookup(there, port);
+
+                if (n)
+                    memset(&has[n->obj >> 12], 0, (node_last(n) - n->obj + 1u) >> 12);
+            }
+            EXPECT_EQ(take(io_fpage(first, order, L4_RIGHTS_ALL), false), 1u << 4);
+        }
+        if (round % 16u == 15u)
+            expect_ports(has);
+    }
+    expect_ports(has);
+    EXPECT_EQ(take(L4_ALL_IO, false), 1u << 4);
+    memset(has, 0, sizeof has);
+    expect_ports(has);
+    /* a block full of single ports */
+    for (port = 0x8000; port < 0x8200; port++) {
+        EXPECT_EQ(map(io_fpage(port, 0, L4_R | L4_W), 0), 0);
+        has[port] = 1;
+    }
+    expect_ports(has);
+    EXPECT_EQ(there->io_nodes, 0x200);
+    EXPECT_EQ(take(io_fpage(0x8080, 7, L4_RIGHTS_ALL), false), 1u << 4);
+    memset(&has[0x8080], 0, 0x80);
+    expect_ports(has);
+}
+
 TEST(map_ports)
 {
     struct node *n;
@@ -348,8 +417,8 @@ TEST(map_ports)
     EXPECT_EQ(map(io_fpage(0x200, 3, L4_R | L4_W), 0x12345000), 0);
     EXPECT_EQ(got[0].a, io_fpage(0x200, 3, L4_R | L4_W));
     EXPECT_EQ(got[0].b >> 12, 8);
-    n = there->io_nodes;
-    EXPECT(n && !n->io_next && n->obj == 0x200000 && node_size(n) == 15);
+    n = io_first(there);
+    EXPECT(n && !io_next(there, n) && n->obj == 0x200000 && node_size(n) == 15);
     EXPECT(port_open(there, 0x200) && port_open(there, 0x207) && !port_open(there, 0x208) && !port_open(there, 0x1ff));
     EXPECT_EQ(map(io_fpage(0x204, 1, L4_R), 0), L4_ERR(L4_MAP, L4_D_OCCUPIED, 0));
     /* everything, around what is there already */
@@ -361,14 +430,14 @@ TEST(map_ports)
     }
     EXPECT_EQ(open, owned);
     EXPECT_EQ(got[0].b >> 12, owned);
-    for (n = there->io_nodes; n && n->io_next; n = n->io_next)
-        EXPECT(node_last(n) < n->io_next->obj);
+    for (n = io_first(there); n && io_next(there, n); n = io_next(there, n))
+        EXPECT(node_last(n) < io_next(there, n)->obj);
     check_kernel();
     /* part of a range: only the children that overlap */
     EXPECT_EQ(take(io_fpage(0x200, 3, L4_W), false), 1u << 4);
     EXPECT(!port_open(there, 0x200) && io_lookup(there, 0x200) && port_open(there, 0x3000));
     EXPECT_EQ(take(L4_ALL_IO, false), 1u << 4);
-    EXPECT(there->io_nodes == NULL && !port_open(there, 0x3000));
+    EXPECT(!io_first(there) && !there->io_nodes && !port_open(there, 0x3000));
     /* window and item meet in part, or not at all */
     peer->tcr[L4_TCR_WINDOW + L4_SPACE_IO] = io_fpage(0x3f0, 4, 15);
     EXPECT_EQ(map(io_fpage(0x300, 8, 15), 0), 0);

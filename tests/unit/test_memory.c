@@ -500,10 +500,40 @@ TEST(rules_of_capability_spaces_can_fail)
     expect_consistent();
 }
 
+static void break_io_lists(void)
+{
+    struct node **list = io_lists(sigma0_task), *first = list[0], *second = first->io_next, *third = second->io_next;
+    struct node *stray = (struct node *)(void *)&seed, *wide;
+    uint32_t at = 1; /* of the last block of a wide node */
+
+    while (at + 1u < IO_BLOCKS && (!list[at] || list[at] != list[at - 1u] || list[at] == list[at + 1u]))
+        at++;
+    wide = list[at];
+    EXPECT(wide == list[at - 1u] && node_size(wide) > IO_BLOCK_SHIFT);
+    EXPECT_RULE("IO-2", list[0] = second, list[0] = first); /* not in its list */
+    EXPECT_RULE("IO-2", list[0] = stray, list[0] = first);
+    EXPECT_RULE("IO-2", sigma0_task->io_nodes++, sigma0_task->io_nodes--);
+    EXPECT_RULE("IO-2", first->task = make_task(0x301), first->task = sigma0_task);
+    /* descending, and with a node twice */
+    EXPECT_RULE("IO-2", (list[0] = second, second->io_next = first, first->io_next = third),
+                (list[0] = first, first->io_next = second, second->io_next = third));
+    EXPECT_RULE("IO-2", first->io_next = first, first->io_next = second);
+    /* overlapping: the first has as many ports as reach the second */
+    EXPECT_RULE("IO-2", first->name += 1u << 4, first->name -= 1u << 4);
+    /* in another block */
+    EXPECT_RULE("IO-2", (list[at] = first, list[0] = NULL), (list[at] = wide, list[0] = first));
+    /* a wide one: not in all of its blocks, in one too much, not alone */
+    EXPECT_RULE("IO-2", list[at] = NULL, list[at] = wide);
+    EXPECT_RULE("IO-2", list[at - 1u] = NULL, list[at - 1u] = wide);
+    first = list[at + 1u < IO_BLOCKS ? at + 1u : 0];
+    EXPECT_RULE("IO-2", list[at + 1u < IO_BLOCKS ? at + 1u : 0] = wide, list[at + 1u < IO_BLOCKS ? at + 1u : 0] = first);
+    EXPECT_RULE("IO-2", wide->io_next = second, wide->io_next = NULL);
+}
+
 TEST(rules_of_memory_and_io_can_fail)
 {
     uint32_t small = 0, dir, i, *entry, old;
-    struct node *n, *io, *first;
+    struct node *n, *io;
     uint32_t *pd;
 
     boot();
@@ -542,8 +572,7 @@ TEST(rules_of_memory_and_io_can_fail)
     EXPECT_RULE("IO-1", sigma0_task->io_bitmap[0][0x60 / 8] |= 1, sigma0_task->io_bitmap[0][0x60 / 8] &= 0xfe);
     EXPECT_RULE("IO-1", sigma0_task->io_version = 0, sigma0_task->io_version = 9);
     EXPECT_RULE("IO-1", sigma0_task->io_filled = false, sigma0_task->io_filled = true);
-    first = sigma0_task->io_nodes;
-    EXPECT_RULE("IO-2", sigma0_task->io_nodes = first->io_next, sigma0_task->io_nodes = first);
+    break_io_lists();
     expect_consistent();
 }
 
