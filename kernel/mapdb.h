@@ -50,7 +50,7 @@ ALWAYS_INLINE void mapdb_unlink(struct node *leaf)
 {
     struct node *next = leaf->next, *prev = leaf->prev;
 
-    ASSERT(!(leaf->flags & NODE_ROOT) && next->level <= node_floor(leaf));
+    ASSERT(!(leaf->flags & (NODE_ROOT | NODE_CONVERTER)) && next->level <= node_floor(leaf));
     if (UNLIKELY(leaf->flags & NODE_CURSOR))
         revoke_forget(leaf);
     prev->next = next;
@@ -87,6 +87,7 @@ enum revoke_how {
 /*
  * One revocation under way: kept in a thread, in the reaper, or on the debugger's stack (QUERY only).
  *
+ * Pass 0 sends the kernel pages of a converter at the root to the reaper, if the root loses `convert`.
  * Pass 1 goes forward: every selected node loses `mask`; one that has nothing left leaves its name at
  * once, and the tree if it is a leaf; else it stays as a connector.  Pass 2 goes backward: connectors
  * that are leaves are unlinked, and so are the connectors above that become leaves.  A node is

@@ -2,15 +2,16 @@
 /*
  * Revocation: rights go in a first pass forward, nodes in a second pass backward.
  *
+ *   pass 0   only if the root loses `convert`: the kernel pages made of it go to the reaper.
  *   pass 1   from the node behind the root to the end of its run: selected nodes lose the mask.  One
  *            that has nothing left gives up its name.  If it is a leaf it is unlinked at once, else it
- *            stays as a connector.
+ *            stays as a connector.  Kernel pages made of it go first: while there are some, it is visited again.
  *   pass 2   only if connectors were seen: from the end of the run back to the root those that are
  *            leaves now are unlinked.  Going backward meets every child before its parent, so one
  *            sweep is enough.
  *   pass 3   upward from the root: it, and connectors above it that became leaves by that.
  *
- * Only leaves are ever unlinked.  Removing inner nodes front to back would let a node that still carries
+ * Only leaves are ever unlinked, and none that still has kernel pages: another revocation is about to send them away.  Removing inner nodes front to back would let a node that still carries
  * rights slide below a stranger as soon as two revocations overlap or one is cancelled.  [G40]
  *
  * Invariant: at a preemption point an active revocation stands on revoke_active and the nodes that its
@@ -30,14 +31,15 @@ bool revoke_was_cancelled;
 
 /*
  * Between preemption points: a node counts 1, and 2 if it is unlinked; one with a view ends the stretch, and one of
- * IO ports: its list is looked through, and its part of the bitmap written.  [G42]
+ * IO ports: its list is looked through, and its part of the bitmap written.  Kernel pages that die: 16.  [G42]
  */
-#define REVOKE_WORK 32u
+#define REVOKE_WORK   32u
+#define REVOKE_KPAGES 16u
 
-/* The same tree holds nothing else. */
-ALWAYS_INLINE unsigned node_work(const struct node *n, unsigned usual)
+/* What a stretch has to spend: the tree of ports holds nothing else. */
+ALWAYS_INLINE unsigned stretch_work(const struct node *root)
 {
-    return node_space(n) == L4_SPACE_IO ? REVOKE_WORK : usual;
+    return UNLIKELY(node_space(root) == L4_SPACE_IO) ? 1 : REVOKE_WORK;
 }
 
 /* The node is no longer pointed at by one revocation; by another perhaps. */
@@ -119,21 +121,20 @@ ALWAYS_INLINE enum step revoke_over(struct revoke *rv, unsigned work)
     return STEP_DONE;
 }
 
-/* The capability lost `convert`: what was made of the page dies, and nobody waits for it. [M 2.5] */
-static void revoke_conversions(struct node *n)
+/*
+ * A converter loses `convert`: what was made of the page dies, and nobody waits for it.  [M 2.5]  The right goes first
+ * (no hardware entry tells of it), so that nothing more is made of it.  One stretch of that; true: some are left.
+ */
+NOINLINE bool revoke_conversions(struct node *n)
 {
-    struct kpage *kp = n->kpage;
+    n->name &= ~(uint32_t)L4_T;
+    for (unsigned i = 0; i < REVOKE_KPAGES && (n->flags & NODE_CONVERTER); i++) {
+        struct kpage *kp = n->kpage;
 
-    n->kpage = NULL;
-    n->flags &= (uint8_t)~NODE_CONVERTER;
-    while (kp) {
-        struct kpage *next = kp->conv_next;
-
-        kp->converter = NULL;
-        kp->conv_next = NULL;
+        kpage_detach(kp);
         reap_push(&kp->obj);
-        kp = next;
     }
+    return (n->flags & NODE_CONVERTER) != 0;
 }
 
 /* Bits that left the hardware: to the revoker, or up the tree if he does not ask. [G27] */
@@ -168,12 +169,6 @@ static void revoke_weaken(struct revoke *rv, struct node *n, uint32_t rights)
         space_set_rights(n, rights);
 }
 
-ALWAYS_INLINE void revoke_check_conversions(struct node *n, uint32_t rights)
-{
-    if (UNLIKELY(node_loses_kpages(n, rights)))
-        revoke_conversions(n);
-}
-
 void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t last, uint32_t mask,
                   unsigned how)
 {
@@ -204,7 +199,8 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
         }
         uint32_t rights = node_rights(root) & ~mask;
 
-        revoke_check_conversions(root, rights);
+        if (UNLIKELY(node_loses_kpages(root, rights)))
+            rv->pass = 0;
         revoke_weaken(rv, root, rights); /* to nothing perhaps: others must find the name still */
     } else if (!(how & (REVOKE_SUSPEND | REVOKE_KEEP)) && node_space(root) == L4_SPACE_MEM) {
         /* The root's sticky bits tell of vanished mappings derived from it.  They do not say where: a
@@ -245,7 +241,6 @@ ALWAYS_INLINE bool revoke_node(struct revoke *rv, struct node *c)
         space_suspend(c, rv->lo, rv->last);
         return false;
     }
-    revoke_check_conversions(c, rights);
     if (UNLIKELY(rights)) {
         revoke_weaken(rv, c, rights);
         return false;
@@ -317,12 +312,17 @@ static struct node *revoke_pages(struct revoke *rv, struct node *c, uint32_t flo
     return c;
 }
 
-/* One stretch of pass 1 from c; the first node that was not visited. */
+NOINLINE bool revoke_unmakes(const struct revoke *rv, const struct node *c)
+{
+    return !(rv->how & REVOKE_SUSPEND) && node_loses_kpages(c, node_rights(c) & ~(uint32_t)rv->mask);
+}
+
+/* One stretch of pass 1 from c; the first node that was not visited, or not to its end. */
 ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, uint32_t floor,
                                         unsigned *work)
 {
     bool whole = rv->whole, selected = rv->selected;
-    int left = (int)*work, look = (int)node_work(c, 1);
+    int left = (int)*work;
 
     while (c->level > floor && left > 0) {
         struct node *next = c->next;
@@ -335,12 +335,19 @@ ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, uint3
                 continue;
             }
         }
-        left -= look;
+        left--;
         if (UNLIKELY(!whole) && c->level <= floor + NODE_LEVEL_STEP)
             selected = node_overlaps(c, rv->lo, rv->last);
         if (selected) {
-            if (UNLIKELY(c->flags & NODE_VIEW))
-                left = 0; /* up to 1024 entries are looked at */
+            if (UNLIKELY(c->flags & (NODE_VIEW | NODE_CONVERTER))) {
+                if (c->flags & NODE_VIEW)
+                    left = 0; /* up to 1024 entries are looked at */
+                if (revoke_unmakes(rv, c)) {
+                    left = 0;
+                    if (revoke_conversions(c))
+                        break;
+                }
+            }
             if (revoke_node(rv, c))
                 left--;
         }
@@ -351,16 +358,22 @@ ALWAYS_INLINE struct node *revoke_pass1(struct revoke *rv, struct node *c, uint3
     return c;
 }
 
+/* Does nothing keep the node in its tree? */
+ALWAYS_INLINE bool is_left_over(const struct node *n)
+{
+    return node_rights(n) == 0 && !(n->flags & (NODE_ROOT | NODE_CONVERTER)) && !node_has_children(n);
+}
+
 /* One stretch of pass 2 from c; the root when it is over. */
 static struct node *revoke_pass2(const struct revoke *rv, struct node *c, unsigned *work)
 {
     while (*work && c != rv->root) {
         struct node *prev = c->prev;
 
-        spend(work, node_work(c, 2));
-        if (node_rights(c) == 0 && !node_has_children(c))
+        if (is_left_over(c))
             mapdb_drop(c);
         c = prev;
+        spend(work, 2);
     }
     return c;
 }
@@ -368,14 +381,14 @@ static struct node *revoke_pass2(const struct revoke *rv, struct node *c, unsign
 /* Nothing left to drop upward: NULL; else where to go on. */
 static struct node *revoke_pass3(struct node *n, unsigned *work)
 {
-    while (node_rights(n) == 0 && !(n->flags & NODE_ROOT) && !node_has_children(n)) {
+    while (is_left_over(n)) {
         struct node *parent = n->parent;
 
         if (*work == 0)
             return n;
-        spend(work, node_work(n, 2));
         mapdb_drop(n);
         n = parent;
+        spend(work, 2);
     }
     return NULL;
 }
@@ -402,11 +415,12 @@ enum step revoke_step(struct revoke *rv)
         return STEP_DONE;
     }
     for (;; root = rv->root) {
-        unsigned work = REVOKE_WORK;
+        unsigned work;
 
+        if (UNLIKELY(!root)) /* somebody above was faster */
+            return revoke_over(rv, REVOKE_WORK);
+        work = stretch_work(root);
         if (UNLIKELY(rv->listed)) {
-            if (!root) /* somebody above was faster */
-                return revoke_over(rv, work);
             c = cursor_take(rv);
         } else {
             c = root->next;
@@ -424,6 +438,13 @@ enum step revoke_step(struct revoke *rv)
                 } else {
                     rv->pass = 3;
                 }
+            }
+        } else if (rv->pass == 0) {
+            c = root;
+            work = 0;
+            if (!revoke_conversions(root)) {
+                rv->pass = 1;
+                c = root->next;
             }
         }
         if (rv->pass == 2 && work) {
@@ -449,7 +470,7 @@ enum step revoke_step(struct revoke *rv)
             revoke_list(rv);
         cursor_store(rv, c);
         if (preempt_point(rv->how & REVOKE_SUSPEND ? PREEMPT_SUSPEND
-                          : rv->pass == 1 ? PREEMPT_REVOKE : PREEMPT_DELETE))
+                          : rv->pass <= 1 ? PREEMPT_REVOKE : PREEMPT_DELETE))
             return STEP_PREEMPTED;
     }
 }

@@ -71,6 +71,8 @@ static struct node *io_before(const struct task *task, uint32_t name)
 /* The first node in the lists from this block on, or NULL. */
 static struct node *io_first_from(const struct task *task, uint32_t block)
 {
+    if (!task->io_nodes)
+        return NULL;
     if (block < IO_BLOCKS)
         block = table_find(&task->pd_shadow[USER_ENTRIES], block, IO_BLOCKS);
     return block < IO_BLOCKS ? io_lists(task)[block] : NULL;

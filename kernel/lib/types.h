@@ -11,6 +11,8 @@
 #define NORETURN   __attribute__((noreturn))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Rarely called: it shall not take registers from the loop around it. */
+#define NOINLINE static __attribute__((noinline))
 /* A register more for a straight line; a stack walk that starts inside skips one frame. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define NO_FRAME_POINTER __attribute__((optimize("omit-frame-pointer")))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* map, unmap and cap-inspect by real system calls: one test for each rule, with what must be there afterwards written out. */
+#include "kernel/fault.h"
 #include "tests/unit/pair.h"
 #include "tests/unit/random.h"
 
@@ -403,9 +404,39 @@ TEST(ports_are_found)
     }
     expect_ports(has);
     EXPECT_EQ(there->io_nodes, 0x200);
+    for (round = USER_ENTRIES; round < TABLE_NAMES; round++) /* the lists begin where memory would have its tables */
+        EXPECT(!mem_lookup(there, round << SUPER_SHIFT));
     EXPECT_EQ(take(io_fpage(0x8080, 7, L4_RIGHTS_ALL), false), 1u << 4);
     memset(&has[0x8080], 0, 0x80);
     expect_ports(has);
+}
+
+static unsigned fault_reason(uint32_t port, unsigned bytes)
+{
+    s0->task = there;
+    fault_io(s0, port, bytes);
+    return (s0->fault_w0 >> 8) & 15u;
+}
+
+/* A fault tells whether all ports of the access are there, or one of them is not. */
+TEST(fault_at_ports)
+{
+    boot(false);
+    EXPECT_EQ(map(io_fpage(0x8000, 1, L4_R), 0), 0);
+    EXPECT_EQ(map(io_fpage(0x8002, 0, L4_W), 0), 0);
+    EXPECT_EQ(map(io_fpage(0x8004, 0, L4_R), 0), 0);
+    EXPECT_EQ(map(io_fpage(0x80ff, 0, L4_R), 0), 0);
+    EXPECT_EQ(map(io_fpage(0x8100, 8, L4_R), 0), 0);
+    EXPECT_EQ(map(io_fpage(0xffff, 0, L4_R), 0), 0);
+    EXPECT_EQ(fault_reason(0x8000, 2), L4_D_RIGHTS);
+    EXPECT_EQ(fault_reason(0x8001, 2), L4_D_RIGHTS);
+    EXPECT_EQ(fault_reason(0x8000, 4), L4_D_EMPTY);
+    EXPECT_EQ(fault_reason(0x8001, 4), L4_D_EMPTY); /* 0x8003 lies between */
+    EXPECT_EQ(fault_reason(0x7fff, 2), L4_D_EMPTY);
+    EXPECT_EQ(fault_reason(0x80ff, 4), L4_D_RIGHTS);
+    EXPECT_EQ(fault_reason(0x81fe, 4), L4_D_EMPTY);
+    EXPECT_EQ(fault_reason(0xffff, 1), L4_D_RIGHTS);
+    EXPECT_EQ(fault_reason(0xffff, 2), L4_D_EMPTY);
 }
 
 TEST(map_ports)

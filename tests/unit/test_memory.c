@@ -90,6 +90,20 @@ static struct task *make_task(uint32_t id)
     return task;
 }
 
+/* Number `id` of the things that are mapped on: a capability, or a 4 MB page. */
+#define PAGES_AT 0x40000000u
+static bool in_memory;
+
+static uint32_t name_of(uint32_t id)
+{
+    return in_memory ? PAGES_AT + (id << SUPER_SHIFT) : L4_CAP(id);
+}
+
+static struct node *node_at(const struct task *task, uint32_t id)
+{
+    return in_memory ? mem_lookup(task, name_of(id)) : cap_lookup(task, id);
+}
+
 /* A new node below `parent` at a free name of the task, or NULL if the kernel pages are full. */
 static struct node *derive(struct node *parent, struct task *task, uint32_t id, uint32_t rights)
 {
@@ -97,14 +111,14 @@ static struct node *derive(struct node *parent, struct task *task, uint32_t id, 
     enum l4_detail detail;
     struct node *n;
 
-    if (cap_lookup(task, id))
+    if (node_at(task, id))
         return NULL;
     n = kmem_alloc(&res, L4_SIZE_NODE, UNIT_NODE, &detail);
     if (!n)
         return NULL;
     n->task = task;
     n->obj = parent->obj;
-    n->name = L4_CAP_FPAGE(id, rights);
+    n->name = in_memory ? L4_FPAGE(name_of(id), L4_SPACE_MEM, SUPER_SHIFT, rights) : L4_CAP_FPAGE(id, rights);
     mapdb_insert(parent, n, 0, 0);
     space_enter(task, n);
     return n;
@@ -118,7 +132,7 @@ static struct node *derive(struct node *parent, struct task *task, uint32_t id, 
 #define MAX_NODES 2048u
 
 static struct task *tasks[TASKS];
-static struct endpoint *object;
+static struct node *top; /* what all are derived from */
 static uint32_t seed;
 
 static uint32_t pick(uint32_t below)
@@ -147,7 +161,7 @@ static struct node *pick_node(struct task **task, uint32_t *id)
 
         *task = tasks[which];
         *id = pick(NAMES);
-        n = cap_lookup(*task, *id);
+        n = node_at(*task, *id);
         if (n)
             return n;
     }
@@ -169,7 +183,7 @@ static void begin(struct running *r, struct node *root, uint32_t mask, bool self
 
     r->count = 0;
     for (n = self ? root : mapdb_next(root, root); n; n = mapdb_next(root, n)) {
-        uint32_t id = node_base(n) >> L4_NAME_SHIFT;
+        uint32_t id = (node_base(n) - name_of(0)) >> (in_memory ? SUPER_SHIFT : L4_NAME_SHIFT);
 
         if (n->task && n->task != sigma0_task)
             r->duties[r->count++] = (struct duty){ n->task, id, births[task_number(n->task)][id] };
@@ -190,11 +204,67 @@ static void go_on(struct running *r)
     EXPECT(!r->rv.active);
     for (i = 0; root_lives && i < r->count; i++) {
         struct duty *d = &r->duties[i];
-        struct node *n = cap_lookup(d->task, d->id);
+        struct node *n = node_at(d->task, d->id);
 
-        if (n && births[task_number(d->task)][d->id] == d->birth)
+        if (n && births[task_number(d->task)][d->id] == d->birth) {
             EXPECT_EQ(node_rights(n) & mask, 0);
+            EXPECT(!(mask & L4_T) || !(n->flags & NODE_CONVERTER));
+        }
     }
+}
+
+/* Kernel pages that are made of the 4 MB: one of each frame. */
+#define KPAGE_NAMES 0x3000u
+static unsigned converted_most;
+
+/* What convert does. */
+static void convert(struct node *n, uint32_t frame)
+{
+    struct kres res = initial_pages();
+    enum l4_detail detail;
+    struct kpage *kp;
+    struct revoke rv = { .active = false };
+
+    if (!(node_rights(n) & L4_T) || frame_is_converted(n->obj + frame * PAGE_SIZE) ||
+        cap_lookup(sigma0_task, KPAGE_NAMES + frame))
+        return;
+    kp = kmem_alloc(&res, L4_SIZE_KPAGE, UNIT_KPAGE, &detail);
+    if (!kp)
+        return;
+    kobj_init(&kp->obj, L4_TYPE_KPAGE);
+    kp->base = n->obj + frame * PAGE_SIZE;
+    kp->frames = 1;
+    kp->hint = 0;
+    kp->converter = n;
+    kp->conv_next = n->flags & NODE_CONVERTER ? n->kpage : NULL;
+    n->kpage = kp;
+    n->flags |= NODE_CONVERTER;
+    kpage_mark(kp);
+    name_root(&kp->obj, KPAGE_NAMES + frame);
+    boot_cpu.resched = false;
+    revoke_start(&rv, &boot_mem_roots[kp->base >> SUPER_SHIFT], kp->base, kp->base + PAGE_SIZE - 1u, 0, REVOKE_SUSPEND);
+    EXPECT_EQ(revoke_step(&rv), STEP_DONE);
+}
+
+/* At each point: how many kernel pages were sent to the reaper since the last one? */
+static unsigned dying_before;
+
+static unsigned dying(void)
+{
+    unsigned n = 0;
+
+    for (const struct kobj *o = reap_top; o; o = o->reap_next)
+        n++;
+    return n;
+}
+
+static void look_at_dying(void)
+{
+    unsigned now = dying();
+
+    if (now > dying_before + converted_most)
+        converted_most = now - dying_before;
+    dying_before = now;
 }
 
 static void overlap(bool cancel)
@@ -204,7 +274,14 @@ static void overlap(bool cancel)
     boot();
     for (i = 0; i < TASKS; i++)
         tasks[i] = make_task(0x300 + i);
-    object = make_endpoint(0x310);
+    top = in_memory ? mem_lookup(sigma0_task, 0x00c00000u) : &make_endpoint(0x310)->obj.root;
+    if (in_memory) {
+        struct kres res = initial_pages();
+
+        EXPECT_EQ(node_size(top), SUPER_SHIFT);
+        EXPECT_EQ(space_add_table(sigma0_task, L4_SPACE_CAP, L4_CAP(KPAGE_NAMES), &res), L4_D_NONE);
+        host_window = look_at_dying;
+    }
     for (step = 0; step < 12000; step++) {
         unsigned what = pick(100);
         struct running *r = &running[pick(RUNNING)];
@@ -217,9 +294,9 @@ static void overlap(bool cancel)
             unsigned which = pick(TASKS);
             uint32_t rights;
 
-            n = pick(20) ? pick_node(&task, &id) : &object->obj.root;
+            n = pick(20) ? pick_node(&task, &id) : top;
             if (!n)
-                n = &object->obj.root;
+                n = top;
             id = pick(NAMES);
             rights = node_rights(n) & (pick(3) ? 15u : 1u + pick(15));
             if (rights && derive(n, tasks[which], id, rights))
@@ -227,12 +304,20 @@ static void overlap(bool cancel)
         } else if (what < 75 && !r->rv.active) {
             n = pick_node(&task, &id);
             if (!n || !pick(10))
-                n = &object->obj.root;
-            begin(r, n, pick(2) ? L4_RIGHTS_ALL : 1u + pick(15), n != &object->obj.root && pick(2));
+                n = top;
+            dying_before = dying();
+            begin(r, n, pick(2) ? L4_RIGHTS_ALL : 1u + pick(15), n != top && pick(2));
             go_on(r);
         } else if (what < 77 && cancel) {
             revoke_cancel(&r->rv);
+        } else if (what < 90 && in_memory) {
+            n = pick_node(&task, &id);
+            for (i = n ? 1u + pick(what < 80 ? 100 : 10) : 0; i > 0; i--)
+                convert(n, pick(TABLE_NAMES));
+        } else if (what < 92 && in_memory) {
+            (void)reap_run(NULL);
         } else if (r->rv.active) {
+            dying_before = dying();
             go_on(r);
         }
         for (i = 0, what = 0; i < RUNNING; i++)
@@ -251,10 +336,16 @@ static void overlap(bool cancel)
         while (running[i].rv.active)
             go_on(&running[i]);
     }
-    begin(&running[0], &object->obj.root, L4_RIGHTS_ALL, false);
+    begin(&running[0], top, L4_RIGHTS_ALL, false);
     for (i = 0; running[0].rv.active && i < 100000; i++)
         go_on(&running[0]);
-    EXPECT(object->obj.root.next == &object->obj.root);
+    EXPECT(!node_has_children(top));
+    while (reap_run(NULL) == STEP_PREEMPTED)
+        ;
+    if (in_memory) {
+        EXPECT(!block_is_converted(top->obj));
+        EXPECT_EQ(converted_most, 16); /* no more in a stretch, and so many at times */
+    }
     EXPECT_EQ(revoke_was_cancelled, cancel);
     revoke_was_cancelled = false;
     expect_consistent();
@@ -269,6 +360,21 @@ TEST(revocations_overlap)
 TEST(revocations_overlap_and_are_cancelled)
 {
     seed = (uint32_t)unit_number("seed", 2);
+    overlap(true);
+}
+
+/* Of memory that is converted meanwhile, too. */
+TEST(revocations_of_converters_overlap)
+{
+    seed = (uint32_t)unit_number("seed", 3);
+    in_memory = true;
+    overlap(false);
+}
+
+TEST(revocations_of_converters_overlap_and_are_cancelled)
+{
+    seed = (uint32_t)unit_number("seed", 4);
+    in_memory = true;
     overlap(true);
 }
 

@@ -133,6 +133,80 @@ TEST(memory_of_a_view_taken)
     check_kernel();
 }
 
+/*
+ * A capability of which 40 pages were converted loses `convert`, itself or below another one: no more of them die
+ * between two points than 16, and before any is left nothing can be converted any more.
+ */
+#define MADE 40u
+static const struct node *converter;
+static unsigned points, left_at_points;
+
+static unsigned kpages_left(void)
+{
+    unsigned n = 0;
+
+    for (const struct kpage *kp = converter->flags & NODE_CONVERTER ? converter->kpage : NULL; kp; kp = kp->conv_next)
+        n++;
+    return n;
+}
+
+static void look_at_converter(void)
+{
+    unsigned left = kpages_left();
+
+    if (left && left < left_at_points) {
+        points++;
+        EXPECT(!(node_rights(converter) & L4_T));
+        EXPECT_EQ(left_at_points - left, 16);
+        check_kernel();
+    }
+    left_at_points = left;
+    this_cpu()->resched = true;
+}
+
+TEST(kernel_pages_die_in_stretches)
+{
+    uint32_t bytes, frames, bytes_now, frames_now;
+
+    for (unsigned self = 0; self < 2; self++) {
+        if (!self)
+            boot(true);
+        kmem_totals(&bytes, &frames);
+        for (unsigned i = 0; i < MADE; i++)
+            EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP + i, L4_FPAGE(BLOCK + i * PAGE_SIZE, L4_SPACE_MEM, 12, 15), 0), 0);
+        converter = mem_lookup(s0->task, BLOCK);
+        points = 0;
+        left_at_points = MADE;
+        EXPECT_EQ(kpages_left(), MADE);
+        host_window = look_at_converter;
+        if (self) {
+            EXPECT_EQ(take(L4_FPAGE(BLOCK, L4_SPACE_MEM, 22, L4_T), true), 1u << 12);
+            EXPECT_EQ(node_rights(converter), L4_R | L4_W | L4_X);
+        } else {
+            struct revoke rv = { .active = false };
+
+            /* from the kernel's root, as nobody else has more than sigma0 */
+            revoke_start(&rv, converter->parent, converter->obj, node_last(converter), L4_T, 0);
+            while (revoke_step(&rv) == STEP_PREEMPTED)
+                ;
+            this_cpu()->resched = true;
+            while (reap_run(NULL) == STEP_PREEMPTED)
+                ;
+        }
+        host_window = NULL;
+        EXPECT_EQ(points, 2);
+        EXPECT_EQ(kpages_left(), 0);
+        for (unsigned i = 0; i < MADE; i++)
+            EXPECT(!cap_lookup(s0->task, FREE_CAP + i));
+        kmem_totals(&bytes_now, &frames_now);
+        EXPECT_EQ(bytes_now, bytes);
+        EXPECT_EQ(frames_now, frames);
+        check_kernel();
+        if (!self)
+            space_set_rights(mem_lookup(s0->task, BLOCK), L4_RIGHTS_ALL);
+    }
+}
+
 /* ---- kernel memory ---- */
 
 TEST(free_memory_is_counted)
