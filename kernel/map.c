@@ -391,7 +391,7 @@ static unsigned io_order(uint32_t first, uint32_t last)
     return order;
 }
 
-static void map_io(const struct map_job *job, struct stretch *s)
+NOINLINE void map_io(const struct map_job *job, struct stretch *s)
 {
     struct map_state *m = job->state;
     uint32_t first = job->source + (m->offset << L4_NAME_SHIFT);

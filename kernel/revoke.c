@@ -31,16 +31,10 @@ bool revoke_was_cancelled;
 
 /*
  * Between preemption points: a node counts 1, and 2 if it is unlinked; one with a view ends the stretch, and one of
- * IO ports: its list is looked through, and its part of the bitmap written.  Kernel pages that die: 16.  [G42]
+ * IO ports.  Kernel pages that die: 16.  [G42]
  */
 #define REVOKE_WORK   32u
 #define REVOKE_KPAGES 16u
-
-/* What a stretch has to spend: the tree of ports holds nothing else. */
-ALWAYS_INLINE unsigned stretch_work(const struct node *root)
-{
-    return UNLIKELY(node_space(root) == L4_SPACE_IO) ? 1 : REVOKE_WORK;
-}
 
 /* The node is no longer pointed at by one revocation; by another perhaps. */
 static void cursor_unmark(struct node *n)
@@ -415,16 +409,17 @@ enum step revoke_step(struct revoke *rv)
         return STEP_DONE;
     }
     for (;; root = rv->root) {
-        unsigned work;
+        unsigned work = REVOKE_WORK;
 
-        if (UNLIKELY(!root)) /* somebody above was faster */
-            return revoke_over(rv, REVOKE_WORK);
-        work = stretch_work(root);
         if (UNLIKELY(rv->listed)) {
+            if (!root) /* somebody above was faster */
+                return revoke_over(rv, work);
             c = cursor_take(rv);
         } else {
             c = root->next;
         }
+        if (UNLIKELY(node_space(root) == L4_SPACE_IO))
+            work = 1; /* one node: a list is looked through for it, and its part of the bitmap written */
         if (rv->pass == 1) {
             uint32_t floor = node_floor(root);
 

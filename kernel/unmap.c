@@ -26,7 +26,6 @@ enum unmap_stage { UNMAP_CHECK, UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 #define UNMAP_TARGET 3u     /* beside the look */
 #define UNMAP_NODE   2u
 #define UNMAP_WORD   4u
-#define UNMAP_IO     UNMAP_WORK /* a look goes along a list of up to 256 ports */
 #define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
 #define ONE_TO_UNMAP 0x10u   /* of these: UC 1, FC 0 */
 #define COUNT_MAX  255u
@@ -164,7 +163,9 @@ static enum step unmap_names(struct thread *t, const struct flexpage *fp, bool f
             return STEP_DONE;
         if (pause(work))
             return STEP_PREEMPTED;
-        spend(work, fp->space == L4_SPACE_IO ? UNMAP_IO : 1);
+        spend(work, 1);
+        if (UNLIKELY(fp->space == L4_SPACE_IO))
+            *work = 0; /* goes along a list of up to 256 ports */
         if (!next_target(t->task, fp, &s->offset, &target))
             continue;
         if (!memory && !node_has_children(target.node)) {

@@ -20,7 +20,7 @@ enum {
     FAULTER = L4_S0_FREE + 0x30, YIELDER = L4_S0_FREE + 0x34, NEIGHBOUR = L4_S0_FREE + 0x38,
     SLEEPER = L4_S0_FREE + 0x3c, SCRATCH = L4_S0_FREE + 0x40, MANY_MAPPER = L4_S0_FREE + 0x44,
     CALLER = L4_S0_FREE + 0x48, EXPIRER = L4_S0_FREE + 0x4c, MANY_WAITER = L4_S0_FREE + 0x50,
-    BANK = L4_S0_FREE + 0x54, TAKER = L4_S0_FREE + 0x78,
+    BANK = L4_S0_FREE + 0x54, TAKER = L4_S0_FREE + 0x78, PORTS = L4_S0_FREE + 0x7c,
     BIG_KPAGE = L4_S0_FREE + 0x80,  /* BIG_MEMORY of them */
     MANY_THREADS = 0x4000,          /* numbers of many things: capability tables of their own */
     MANY_RESERVATIONS = 0x8000,
@@ -28,7 +28,7 @@ enum {
 };
 
 extern const struct l4_time bench_top, bench_low; /* reservations above and below everything else */
-extern uint8_t bench_stacks[13][4096];
+extern uint8_t bench_stacks[14][4096];
 extern uint32_t pages;                            /* 1 MB of free memory of ours */
 extern uint32_t bench_most;                       /* the largest number of things to try */
 

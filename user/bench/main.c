@@ -18,7 +18,7 @@ enum { MY_REQUEST = 1, MY_REPLY, MY_FAULT, MY_FAULT_REPLY };
 const struct l4_time bench_top = { L4_CAP(L4_S0_RESERVATION), 255, L4_SCHED_SOFT, 1000, 10000 };
 const struct l4_time bench_low = { L4_CAP(L4_S0_RESERVATION), 10, L4_SCHED_SOFT, 1000, 10000 };
 
-uint8_t bench_stacks[13][4096] __attribute__((aligned(4096)));
+uint8_t bench_stacks[14][4096] __attribute__((aligned(4096)));
 uint32_t pages, bench_most = 65536;
 static uint32_t overhead, big_memory[BIG_MEMORY];
 static const char *only = "";

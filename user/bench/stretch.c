@@ -11,6 +11,11 @@
 #define ALIAS 0x3000u   /* a capability that is revoked while MANY threads wait over it */
 #define OBJECTS 0x3400u
 #define OWN_IO (L4_ALL_IO & ~15u)
+#define SINGLE_PORTS 2048u /* mapped one by one: blocks of 256 that are full of them */
+#define SINGLE_FIRST 0x8000u
+#define HANDLER 8u         /* what the task with these ports calls its fault handler */
+#define PAGES_IN_4MB 1024u
+#define DERIVED 0x60000000u /* 4 MB of ours without a page table */
 #define RTC_THREAD L4_CAP(L4_S0_IRQ + 8u)
 
 static uint32_t longest;
@@ -124,11 +129,21 @@ static void case_destroy_task(void)
 }
 
 /* Its memory is 4 MB; what is in it: two thousand endpoints, and a thread's page table. */
-static void case_convert(void)
+static void release_4mb(void)
 {
     l4_must(l4_flush(L4_CAP_FPAGE(BIG_KPAGE + 4u, L4_RIGHTS_ALL)), "release");
+}
+
+static void convert_4mb(void)
+{
     l4_must(l4_convert(BIG_KPAGE + 4u, KPAGES, L4_FPAGE(bench_big_memory(4), L4_SPACE_MEM, 22, L4_RIGHTS_ALL)),
             "convert");
+}
+
+static void case_convert(void)
+{
+    release_4mb();
+    convert_4mb();
 }
 
 static void make_objects(void)
@@ -137,18 +152,73 @@ static void make_objects(void)
         l4_must(l4_create_endpoint(OBJECTS + i, big_kpage(4)), "create");
 }
 
-static void case_release_full(void)
+static struct l4_child ports_task;
+
+static void read_ports(uint32_t port)
 {
-    l4_must(l4_flush(L4_CAP_FPAGE(BIG_KPAGE + 4u, L4_RIGHTS_ALL)), "release");
-    l4_must(l4_convert(BIG_KPAGE + 4u, KPAGES, L4_FPAGE(bench_big_memory(4), L4_SPACE_MEM, 22, L4_RIGHTS_ALL)),
-            "convert");
+    uint32_t value;
+
+    __asm__ volatile("inl %w1, %0" : "=a"(value) : "Nd"(port)); /* never done: the task may not */
+    (void)value;
+    l4_exit(1);
 }
 
-/* All ports to names of our own that are there already, which only adds rights; then the walk back. */
+static uint32_t single_ports(uint32_t first, unsigned bits)
+{
+    return L4_FPAGE(first << 12, L4_SPACE_IO, 12u + bits, L4_R);
+}
+
+static void make_ports_task(void)
+{
+    static const struct l4_time time = { L4_CAP(L4_S0_RESERVATION), 255, L4_SCHED_SOFT, 1000, 50000 };
+
+    l4_child_create(&ports_task, PORTS, KPAGES, &time);
+    l4_child_map(&ports_task, L4_CAP_FPAGE(EP_BLOCK, L4_W | L4_R), L4_CAP(HANDLER));
+    l4_must(l4_tcr_write(l4_child_thread(&ports_task), L4_TCR_FAULT_SND, L4_CAP(HANDLER)), "set handler");
+    l4_must(l4_tcr_write(l4_child_thread(&ports_task), L4_TCR_FAULT_RCV, L4_CAP(HANDLER)), "set handler");
+}
+
+/*
+ * A task gets all ports in large ranges, loses them, gets many one by one, loses them, gets them again, faults at the
+ * last ones, and is destroyed.
+ */
 static void case_ports(void)
 {
-    (void)map_many(OWN_IO | L4_R | L4_W, 0);
-    (void)l4_unmap(OWN_IO | L4_R | L4_W);
+    l4_child_map(&ports_task, OWN_IO | L4_R | L4_W, 0);
+    l4_must(l4_unmap(OWN_IO | L4_RIGHTS_ALL), "unmap");
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < SINGLE_PORTS; i++)
+            l4_child_map(&ports_task, single_ports(SINGLE_FIRST + i, 0), 0);
+        if (round == 0) {
+            l4_child_map(&ports_task, single_ports(SINGLE_FIRST, 11), 0); /* they are there, one by one */
+            l4_must(l4_unmap(single_ports(SINGLE_FIRST, 11)), "unmap");
+        }
+    }
+    l4_child_start(&ports_task, read_ports, SINGLE_FIRST + SINGLE_PORTS - 4u, bench_stacks[13], 4096);
+    (void)l4_switch(l4_child_thread(&ports_task), 0, 0);
+    l4_must(l4_flush(L4_FPAGE(L4_CAP(PORTS), L4_SPACE_CAP, 14, L4_RIGHTS_ALL)), "destroy");
+}
+
+/*
+ * 4 MB of which each page was converted through one derived capability: that loses `convert` by unmap, and then by
+ * itself.
+ */
+static void case_unconvert(void)
+{
+    const uint32_t derived = L4_FPAGE(DERIVED, L4_SPACE_MEM, 22, L4_RIGHTS_ALL);
+    uint32_t memory = bench_big_memory(4);
+
+    for (unsigned self = 0; self < 2; self++) {
+        l4_must(map_many(L4_FPAGE(memory, L4_SPACE_MEM, 22, L4_RIGHTS_ALL), DERIVED), "map");
+        for (unsigned i = 0; i < PAGES_IN_4MB; i++)
+            l4_must(l4_convert(OBJECTS + i, KPAGES, L4_FPAGE(DERIVED + i * 4096u, L4_SPACE_MEM, 12, L4_RIGHTS_ALL)),
+                    "convert");
+        if (self)
+            l4_must(l4_flush((derived & ~15u) | L4_T), "flush");
+        else
+            l4_must(l4_unmap(L4_FPAGE(memory, L4_SPACE_MEM, 22, L4_T)), "unmap");
+        l4_must(l4_unmap(L4_FPAGE(memory, L4_SPACE_MEM, 22, L4_RIGHTS_ALL)), "unmap");
+    }
 }
 
 /* 16 values for each of as many registers as one call takes. */
@@ -252,13 +322,14 @@ void group_stretch(void)
         { "unmap.list", nothing, case_list, nothing },
         { "unmap.chain", nothing, case_chain, nothing },
         { "ipc.message", nothing, case_message, nothing },
-        { "ports", nothing, case_ports, nothing },
+        { "ports", make_ports_task, case_ports, nothing },
         { "tcr.list", nothing, case_registers, nothing },
         { "create.object", nothing, case_create, nothing },
         { "create.task", nothing, case_create_task, nothing },
         { "destroy.task", nothing, case_destroy_task, nothing },
         { "convert.4mb", nothing, case_convert, nothing },
-        { "destroy.objects", make_objects, case_release_full, nothing },
+        { "unconvert", release_4mb, case_unconvert, convert_4mb },
+        { "destroy.objects", make_objects, case_convert, nothing },
         { "timeouts.at.once", nothing, case_timers, nothing },
         { "endpoint.waiters", many_waiters, case_endpoint_with_waiters, nothing },
         { "threads.destroyed", nothing, many_threads_end, nothing },
