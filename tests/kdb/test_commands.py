@@ -9,7 +9,7 @@ import pytest
 from harness.kdb import Kdb
 
 #: Lines that change the machine or end the session.
-NOT_HERE = {"go", "step", "gdb", "halt", "reboot", "proto", "self fault", "w"}
+NOT_HERE = {"tour show", "go", "step", "gdb", "halt", "reboot", "proto", "self fault", "w"}
 KINDS = {
     "num": int, "us": int, "bool": bool, "hex": str, "id": str, "name": str, "slot": str, "rights": str, "text": str,
     "list": list,
@@ -197,6 +197,26 @@ def test_every_example_runs_and_keeps_to_its_schema(tables):
                 assert kind, f"{line!r}: column {column} is not in the schema"
                 assert isinstance(value, KINDS[kind]), f"{line!r}: {column} = {value!r}"
     k.cmd("set max 0")
+
+
+def test_tours_show_what_they_say(tables):
+    k, commands = tables
+    tours = k.rows("tour")
+    assert len(tours) >= 5
+    for tour in tours:
+        for step in range(1, tour["steps"] + 1):
+            lines = k.cmd(f"tour {tour['tour']} {step}", rc=None).lines
+            at = next(i for i, text in enumerate(lines) if text.startswith("== "))
+            words = lines[at][3:].split()
+            name = " ".join(words[:2]) if " ".join(words[:2]) in commands else words[0]
+            command = commands.get(name) or commands.get(f"{name} ls") or commands[f"{name} show"]
+            assert command["effect"] == "pure", lines[at]
+            assert lines[0] == f"tour {tour['tour']}, step {step} of {tour['steps']}" and at >= 2
+            assert not any(text.startswith("error") for text in lines), lines
+            assert len(lines) > at + 2 or words[0] in ("rq", "tmo"), f"{lines[at]}: nothing to see"
+    k.cmd("tour caps 7", rc=4)
+    k.cmd("tour caps 0", rc=4)
+    k.cmd("tour nowhere", rc=3)
 
 
 def test_machine_commands_need_unsafe(tables):
