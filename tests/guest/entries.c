@@ -213,6 +213,81 @@ CASE(entry_trap_flag, "E-03", "TF at the entry: the step ends behind the call, w
     }
 }
 
+/* What is loaded into SS right before the call.  A debugger may watch it: its exception then comes behind the call. */
+volatile uint32_t mov_ss_operand;
+
+static unsigned put(unsigned at, const uint8_t *bytes, unsigned size)
+{
+    memcpy((void *)(uintptr_t)(page(CODE_PAGE) + at), bytes, size);
+    return at + size;
+}
+
+static unsigned put_with(unsigned at, const uint8_t *bytes, unsigned size, uint32_t operand)
+{
+    return put(put(at, bytes, size), (const uint8_t *)&operand, 4);
+}
+
+/* [TF on;] SS from memory; int 0x40 or sysenter with NR 15 (NOSYS); nop; int3.  The address of nop. */
+static uint32_t put_mov_ss(bool sysenter, bool pop, bool step)
+{
+    static const uint8_t call[] = { 0xb8, 0x0f, 0, 0, 0, 0x89, 0xe1, 0xba }; /* mov eax, 15; mov ecx, esp; mov edx, ... */
+    static const uint8_t trap_flag[] = { 0x9c, 0x81, 0x0c, 0x24, 0, 1, 0, 0, 0x9d };
+    static const uint8_t mov_ss[] = { 0x8e, 0x15 }, mov_esp[] = { 0xbc }, pop_ss[] = { 0x17 };
+    static const uint8_t kernel[2][4] = { { 0xcd, 0x40, 0x90, 0xcc }, { 0x0f, 0x34, 0x90, 0xcc } };
+    const uint32_t operand = (uint32_t)(uintptr_t)&mov_ss_operand;
+    uint32_t behind = page(CODE_PAGE) + sizeof call + 4 + (step ? sizeof trap_flag : 0) + 6 + 2;
+    unsigned at;
+
+    victim_code(call, sizeof call);
+    at = put(sizeof call, (const uint8_t *)&behind, 4);
+    if (step)
+        at = put(at, trap_flag, sizeof trap_flag);
+    if (pop) {
+        at = put_with(at, mov_esp, sizeof mov_esp, operand);
+        at = put(at, pop_ss, sizeof pop_ss);
+    } else {
+        at = put_with(at, mov_ss, sizeof mov_ss, operand);
+    }
+    (void)put(at, kernel[sysenter], sizeof kernel[sysenter]);
+    return behind;
+}
+
+CASE(entry_mov_ss, "E-22 E-03", "mov ss or pop ss right before int 0x40 and sysenter, with and without TF: the call's result, the step behind it")
+{
+    struct message msg = { 0 };
+    struct victim v;
+
+    __asm__("mov %%ss, %0" : "=r"(mov_ss_operand));
+    for (unsigned k = 0; k < 8; k++) {
+        bool sysenter = k & 1u, pop = k & 2u, step = k & 4u;
+        unsigned steps = 0;
+        uint32_t behind;
+
+        if (sysenter && !l4_has_sysenter)
+            continue;
+        behind = put_mov_ss(sysenter, pop, step);
+        if (k)
+            victim_jump(&v, regs_then_target);
+        else
+            start_code(&v);
+        for (;;) {
+            EXPECT_EQ(victim_message(&v, &msg), 13u << 4);
+            if (msg.m[M_VECTOR] != (L4_PROTO_EXCEPTION << 24 | 1u) || ++steps > 10)
+                break;
+            EXPECT_EQ(victim_answer(&v, &msg, 0, 0), 0);
+        }
+        EXPECT_EQ(msg.m[M_VECTOR], L4_PROTO_EXCEPTION << 24 | 3u);
+        EXPECT(step ? steps >= 1 : steps == 0);
+        EXPECT_EQ(msg.m[M_EIP], behind + 2);
+        EXPECT_EQ(L4_ERR_BASE(msg.m[M_EAX]), L4_NOSYS);
+        EXPECT_EQ(msg.m[M_ESI], REG_ESI);
+        EXPECT_EQ(msg.m[M_EDI], REG_EDI);
+        EXPECT_EQ(msg.m[M_EBP], REG_EBP);
+        if (pop && !sysenter)
+            EXPECT_EQ(msg.m[M_ESP], (uint32_t)(uintptr_t)(&mov_ss_operand + 1));
+    }
+}
+
 CASE(entry_null_segments, "E-07", "null segment registers at int 0x40, sysenter, an exception and a page fault: the kernel loads its own")
 {
     /* xor eax, eax; mov ds/es/fs/gs, ax; ... */

@@ -15,10 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ATTACKS = {"E": 23, "F": 13, "M": 17, "K": 14, "I": 18, "T": 12, "S": 6, "Q": 5}
 
 #: Not answered by a case or a test, and why.
-LEFT_OUT = {
-    "E-22": "a breakpoint on the load of SS before sysenter needs debug registers, which user programs cannot set and the "
-            "debugger only sets on request; QEMU does not defer the exception",
-}
+LEFT_OUT = {}
 
 IDS = [f"{kind}-{n:02}" for kind, count in ATTACKS.items() for n in range(1, count + 1)]
 

@@ -6,7 +6,7 @@ import pytest
 from harness import qemu
 
 #: A suite that shrinks is a defect: raise this with each new case.
-AT_LEAST = 464
+AT_LEAST = 465
 
 
 @pytest.mark.parametrize("cpu", ["qemu32,+sep", "pentium3"])
