@@ -459,7 +459,6 @@ enum step revoke_step(struct revoke *rv)
             if (!c)
                 return revoke_over(rv, work);
             rv->root = c;
-            c->flags |= rv->listed ? NODE_CURSOR : 0;
         }
         if (!rv->listed)
             revoke_list(rv);

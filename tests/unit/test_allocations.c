@@ -59,12 +59,12 @@ static bool fails(const struct kres *res, const void *site)
     return true;
 }
 
-#define INSTEAD_OF(name, ...)                                                     \
-    void *__real_##name(const struct kres *res, __VA_ARGS__, enum l4_detail *detail); \
-    void *__wrap_##name(const struct kres *res, __VA_ARGS__, enum l4_detail *detail); \
-    void *__wrap_##name(const struct kres *res, __VA_ARGS__, enum l4_detail *detail)
+/* Of the types that the kernel declares. */
+__typeof__(kmem_alloc) __real_kmem_alloc, __wrap_kmem_alloc;
+__typeof__(kmem_alloc_page) __real_kmem_alloc_page, __wrap_kmem_alloc_page;
+__typeof__(kmem_alloc_node_slow) __real_kmem_alloc_node_slow, __wrap_kmem_alloc_node_slow;
 
-INSTEAD_OF(kmem_alloc, unsigned size, enum unit_tag tag)
+void *__wrap_kmem_alloc(const struct kres *res, unsigned size, enum unit_tag tag, enum l4_detail *detail)
 {
     if (fails(res, __builtin_return_address(0))) {
         *detail = L4_D_RES_FULL;
@@ -73,7 +73,7 @@ INSTEAD_OF(kmem_alloc, unsigned size, enum unit_tag tag)
     return __real_kmem_alloc(res, size, tag, detail);
 }
 
-INSTEAD_OF(kmem_alloc_page, enum frame_use use, struct task *owner)
+void *__wrap_kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *owner, enum l4_detail *detail)
 {
     if (fails(res, __builtin_return_address(0))) {
         *detail = L4_D_RES_ALIGN;
@@ -82,7 +82,7 @@ INSTEAD_OF(kmem_alloc_page, enum frame_use use, struct task *owner)
     return __real_kmem_alloc_page(res, use, owner, detail);
 }
 
-INSTEAD_OF(kmem_alloc_node_slow, struct kpage **page)
+void *__wrap_kmem_alloc_node_slow(const struct kres *res, struct kpage **page, enum l4_detail *detail)
 {
     void *node;
 

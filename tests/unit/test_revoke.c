@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What a revocation selects, what dies with what, and what is left of kernel memory.  [M 2.1.1] [M 2.5.1] [G26] [G27] [G41] */
+#include "kernel/map.h"
 #include "kernel/mapdb.h"
 #include "tests/unit/pair.h"
 
@@ -322,5 +323,97 @@ TEST(accesses_are_reported)
         EXPECT_EQ(take(L4_FPAGE(FREE_PAGE, L4_SPACE_MEM, 12, 15), false), 1u << 4);
         EXPECT_EQ(s0->frame.w[1], 0);
     }
+    check_kernel();
+}
+
+/* ---- interrupted revocations that meet, step by step ---- */
+
+#define LINKS 60u /* capability FREE_CAP + i is mapped from FREE_CAP + i - 1 */
+#define WIDE  40u /* and these from one of them */
+
+static void ask(void) { this_cpu()->resched = true; }
+static void preempt(bool on)
+{
+    host_window = on ? ask : NULL;
+    this_cpu()->resched = false;
+}
+
+static struct node *link_at(unsigned i) { return cap_lookup(s0->task, FREE_CAP + i); }
+
+/* In sigma0's task, without a message. */
+static void give(unsigned from, unsigned to)
+{
+    struct map_state state = { 0 };
+    struct map_job job = {
+        .from = s0->task, .to = s0->task, .state = &state, .nodes = { s0->task, KPAGES }, .space = L4_SPACE_CAP,
+        .order = 12, .rights = 15, .source = L4_CAP(FREE_CAP + from), .destination = L4_CAP(FREE_CAP + to), .names = 1,
+    };
+
+    map_reset(&state);
+    EXPECT_EQ(map_run(&job), STEP_DONE);
+    EXPECT_EQ(map_outcome(&state), L4_D_NONE);
+}
+
+/* A chain of links, and below link `at` as many more side by side that a revocation of it is preempted. */
+static void chain(unsigned at)
+{
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, FREE_CAP, 0, 0), 0);
+    for (unsigned i = 1; i < LINKS; i++)
+        give(i - 1u, i);
+    for (unsigned i = 0; i < WIDE; i++)
+        give(at, LINKS + i);
+}
+
+static void begin(struct revoke *rv, struct node *root, unsigned how)
+{
+    revoke_start(rv, root, 0, 0xffffffffu, 15, how);
+}
+
+/*
+ * A flush of link 50 is preempted; the links above it lose their names to a revocation that is cancelled then.  So
+ * the flush has them to unlink upward, and is preempted there.  Who comes again from above takes the node away that
+ * it stands at.
+ */
+TEST(upward_walk_loses_its_place)
+{
+    struct revoke low = { 0 }, high = { 0 };
+    struct node *links[LINKS];
+    uint32_t bytes, frames, bytes_now, frames_now;
+    unsigned place;
+
+    boot(false);
+    EXPECT_EQ(create(L4_TYPE_ENDPOINT, FREE_CAP, 0, 0), 0);
+    kmem_totals(&bytes, &frames);
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), true), 1u << 12);
+    chain(50);
+    for (unsigned i = 0; i < LINKS; i++)
+        links[i] = link_at(i);
+    preempt(true);
+    begin(&low, links[50], REVOKE_SELF);
+    EXPECT_EQ(revoke_step(&low), STEP_PREEMPTED);
+    EXPECT_EQ(low.pass, 1);
+    begin(&high, links[10], 0);
+    while (links[49]->task)
+        EXPECT_EQ(revoke_step(&high), STEP_PREEMPTED);
+    revoke_cancel(&high);
+    check_kernel();
+    while (low.root == links[50])
+        EXPECT_EQ(revoke_step(&low), STEP_PREEMPTED);
+    EXPECT_EQ(low.pass, 3);
+    for (place = 11; place < 50 && links[place] != low.root; place++)
+        ;
+    EXPECT(place < 50 && low.cursor == low.root);
+    check_kernel();
+    preempt(false);
+    begin(&high, links[10], 0);
+    EXPECT_EQ(revoke_step(&high), STEP_DONE);
+    EXPECT(!low.root && !low.cursor);
+    EXPECT_EQ(revoke_step(&low), STEP_DONE);
+    EXPECT(!low.active && !revoke_active && link_at(10) && !node_has_children(links[10]));
+    check_kernel();
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), false), 1u << 4);
+    kmem_totals(&bytes_now, &frames_now);
+    EXPECT_EQ(bytes_now, bytes);
+    EXPECT_EQ(frames_now, frames);
     check_kernel();
 }
