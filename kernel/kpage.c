@@ -34,17 +34,11 @@ bool block_is_converted(paddr_t phys)
     return block < ARRAY_SIZE(block_frames) && block_frames[block] != 0;
 }
 
-void kpage_mark_frame(uint32_t frame, uint32_t owner)
+void kpage_unmark_frame(uint32_t frame)
 {
-    struct frame *f = &frame_table[frame];
-    uint16_t *count = &block_frames[frame >> (SUPER_SHIFT - PAGE_SHIFT)];
-
-    if (f->kp <= FRAME_DEVICE && owner > FRAME_DEVICE)
-        *count += 1;
-    else if (f->kp > FRAME_DEVICE && owner <= FRAME_DEVICE)
-        *count -= 1;
-    f->kp = owner;
-    f->use = FRAME_FREE;
+    ASSERT(frame_is_converted(frame << PAGE_SHIFT) && frame_table[frame].use == FRAME_FREE);
+    block_frames[frame >> (SUPER_SHIFT - PAGE_SHIFT)]--;
+    frame_table[frame].kp = FRAME_USER;
 }
 
 void kpage_mark(struct kpage *kp)

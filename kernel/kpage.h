@@ -144,11 +144,11 @@ enum l4_detail kres_usable(const struct kres *res);
 void kmem_totals(uint32_t *free_unit_bytes, uint32_t *free_frames);
 
 /*
- * Mark all frames of kp, which are nobody's, as its own and free; the undoing is frame by frame, with owner
- * FRAME_USER.  The one place where conversions are counted: nobody else writes frame.kp after boot.
+ * Mark all frames of kp, which are nobody's, as its own and free; the undoing is frame by frame, each free again.
+ * The one place where conversions are counted: nobody else writes frame.kp after boot.
  */
 void kpage_mark(struct kpage *kp);
-void kpage_mark_frame(uint32_t frame, uint32_t owner);
+void kpage_unmark_frame(uint32_t frame);
 /* Take kp off the list of its converter node (flag NODE_CONVERTER follows).  No-op if it is on none. */
 void kpage_detach(struct kpage *kp);
 

@@ -101,7 +101,7 @@ struct revoke {
     struct node *root, *cursor;
     uint32_t lo, last;        /* object addresses, both inclusive (memory, IO); 0, 0xffffffff else */
     uint8_t mask, how, pass, selected;
-    uint8_t spent;            /* out, when done: work since the last preemption point, in nodes */
+    uint8_t spent;            /* work since the last preemption point, in nodes: before a step, and when done */
     uint8_t refs;             /* out: reference bits collected and reset, as L4_R | L4_W [G27] */
     bool active;
     bool emptied;             /* pass 1 left connectors: pass 2 has work */

@@ -57,8 +57,6 @@ static void stack_remove(struct kobj *o)
         reap_top = o->reap_next;
     if (o->reap_next)
         o->reap_next->reap_prev = o->reap_prev;
-    o->reap_next = NULL;
-    o->reap_prev = NULL;
 }
 
 void reap_push(struct kobj *o)
@@ -149,7 +147,6 @@ static enum reap_result reap_contents(struct kobj *o)
     walk_store(o);
     switch (item.kind) {
     case REAP_END:
-        walk.o = NULL;
         return REAP_GONE;
     case REAP_PAUSE:
         break;
@@ -191,7 +188,7 @@ static enum reap_result reap_page_zero(struct kpage *kp)
         return REAP_MORE;
     }
     memset(phys_to_virt(frame << PAGE_SHIFT), 0, PAGE_SIZE);
-    kpage_mark_frame(frame, FRAME_USER);
+    kpage_unmark_frame(frame);
     kp->hint++;
     return REAP_MORE;
 }
@@ -288,8 +285,7 @@ static enum reap_result reap_step(struct kobj *o)
         if (result != REAP_GONE)
             return result;
         if (o->type == L4_TYPE_KPAGE) {
-            o->step = STAGE_PAGE_ZERO;
-            kp->hint = 0;
+            o->step = STAGE_PAGE_ZERO; /* the hint is 0: the walk left it so */
             return REAP_MORE;
         }
         o->step = STAGE_FREE;

@@ -66,12 +66,8 @@ void revoke_forget(struct node *n)
 {
     for (struct revoke *rv = revoke_active; rv; rv = rv->next) {
         if (rv->root == n) {
-            struct node *cursor = rv->cursor;
-
             rv->root = NULL;
-            rv->cursor = NULL;
-            if (cursor && cursor != n)
-                cursor_unmark(cursor);
+            cursor_take(rv);
         } else if (rv->cursor == n) {
             /* Pass 1: what comes next is unvisited; `selected` is worked out when it is visited. */
             cursor_store(rv, rv->pass == 1 ? n->next : n->prev);
@@ -97,8 +93,6 @@ static void revoke_unlist(struct revoke *rv)
     while (*link != rv)
         link = &(*link)->next;
     *link = rv->next;
-    rv->next = NULL;
-    rv->listed = false;
     rv->root = NULL;
     if (root)
         cursor_unmark(root);
@@ -167,7 +161,6 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
                   unsigned how)
 {
     ASSERT((how & REVOKE_QUERY) || !rv->active);
-    rv->next = NULL;
     rv->root = root;
     rv->cursor = NULL;
     rv->lo = lo;
@@ -178,6 +171,7 @@ void revoke_start(struct revoke *rv, struct node *root, uint32_t lo, uint32_t la
     rv->whole = lo <= root->obj && last >= node_last(root);
     rv->selected = rv->whole;
     rv->refs = 0;
+    rv->spent = 0;
     rv->emptied = false;
     rv->listed = false;
     rv->active = true;
@@ -209,7 +203,6 @@ static void revoke_query(struct revoke *rv)
 {
     struct node *root = rv->root;
 
-    rv->selected = 1;
     if (rv->how & REVOKE_SELF)
         rv->visit(rv, root);
     for (struct node *n = mapdb_next(root, root); n; n = mapdb_next(root, n)) {
@@ -409,8 +402,9 @@ enum step revoke_step(struct revoke *rv)
         return STEP_DONE;
     }
     for (;; root = rv->root) {
-        unsigned work = REVOKE_WORK;
+        unsigned work = REVOKE_WORK - rv->spent;
 
+        rv->spent = 0;
         if (UNLIKELY(rv->listed)) {
             if (!root) /* somebody above was faster */
                 return revoke_over(rv, work);
@@ -476,7 +470,6 @@ NO_FRAME_POINTER enum step revoke_below(struct revoke *rv, struct node *root, ui
     struct page_range range = page_range(lo, last, mask, floor + NODE_LEVEL_STEP, false);
     uint32_t refs = 0;
     int left = (int)REVOKE_WORK;
-    enum step step;
 
     ASSERT(!rv->active);
     if (LIKELY(mask)) {
@@ -491,9 +484,8 @@ NO_FRAME_POINTER enum step revoke_below(struct revoke *rv, struct node *root, ui
     }
     revoke_start(rv, root, lo, last, mask, 0);
     rv->refs |= (uint8_t)refs;
-    step = revoke_step(rv);
-    rv->spent = (uint8_t)(rv->spent + (REVOKE_WORK - (unsigned)left));
-    return step;
+    rv->spent = (uint8_t)(REVOKE_WORK - (unsigned)left);
+    return revoke_step(rv);
 }
 
 bool revoke_creator(struct node *n, uint32_t mask)

@@ -49,12 +49,15 @@ static struct tlb_entry *tlb_slot(uint32_t address)
     return &tlb[(address >> PAGE_SHIFT) % TLB_ENTRIES];
 }
 
+/* Any address in a 4 MB page flushes all of it, as INVLPG does. */
 void arch_tlb_flush_page(const struct task *task, uint32_t address)
 {
-    struct tlb_entry *e = tlb_slot(address);
-
-    if (this_cpu()->loaded == task && e->page == round_down(address, PAGE_SIZE))
-        e->valid = false;
+    if (this_cpu()->loaded != task)
+        return;
+    for (struct tlb_entry *e = tlb; e < tlb + TLB_ENTRIES; e++)
+        if (e->page == round_down(address, PAGE_SIZE) ||
+            (e->pte & PTE_SUPER && round_down(e->page, SUPER_SIZE) == round_down(address, SUPER_SIZE)))
+            e->valid = false;
 }
 
 void arch_tlb_flush_all(const struct task *task)

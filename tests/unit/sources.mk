@@ -7,6 +7,7 @@ unit-tests += test_sched_calls
 unit-tests += test_map
 unit-tests += test_create
 unit-tests += test_revoke
+unit-tests += test_refs
 unit-tests += test_boot
 unit-tests += test_ipc
 unit-tests += test_storm

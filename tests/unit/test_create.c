@@ -116,6 +116,55 @@ TEST(convert_refusals)
     check_kernel();
 }
 
+/* Without `convert`, or with rights that are gone; and whatever a capability says, not what is no user memory. */
+TEST(convert_needs_the_right)
+{
+    struct revoke rv = { 0 };
+    struct node *n;
+
+    boot(true);
+    for (uint32_t owner = FRAME_KERNEL; owner <= FRAME_DEVICE; owner++) {
+        for (uint32_t frame = 0x00c00; frame < 0x00c02; frame++) {
+            frame_table[frame].kp = owner;
+            EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x00c00000, L4_SPACE_MEM, 13, 15), 0), L4_ERR(L4_PARAM, L4_D_NOT_CONVERTIBLE, 3));
+            frame_table[frame].kp = FRAME_USER;
+        }
+    }
+    EXPECT_EQ(take(L4_FPAGE(0x01000000, L4_SPACE_MEM, 22, L4_T), true), 1u << 12);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x01000000, L4_SPACE_MEM, 12, 15), 0), L4_ERR(L4_CAP, L4_D_RIGHTS, 3));
+    n = mem_lookup(s0->task, 0x01000000);
+    revoke_start(&rv, n, n->obj, node_last(n), 15, REVOKE_SELF);
+    revoke_cancel(&rv);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(0x01000000, L4_SPACE_MEM, 12, 15), 0), L4_ERR(L4_CAP, L4_D_EMPTY, 3));
+    check_kernel();
+}
+
+/* A whole 4 MB page full of what its user wrote; the call is over, and nothing that ends its thread takes the page. */
+TEST(convert_a_block)
+{
+    const uint32_t block = 0x00c00000;
+    const struct kpage *kp;
+
+    boot(true);
+    for (uint32_t page = block; page < block + SUPER_SIZE; page += PAGE_SIZE)
+        memset(host_access(s0->task, page, L4_W), 0xff, PAGE_SIZE);
+    EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(block, L4_SPACE_MEM, 22, L4_T), 0), 0);
+    kp = (const struct kpage *)(const void *)node_kobj(cap_lookup(s0->task, FREE_CAP));
+    EXPECT_EQ(kp->frames, 1024);
+    thread_cancel(s0);
+    EXPECT(!kobj_is_dying(&kp->obj) && !reap_pending());
+    for (unsigned type = L4_TYPE_TASK; type <= L4_TYPE_RESERVATION; type++)
+        if (type != L4_TYPE_KPAGE)
+            EXPECT_EQ(call(L4_CAP(FREE_CAP + type) | type << 4 | L4_SYS_CREATE, L4_CAP_FPAGE(FREE_CAP, L4_W), KPAGES, 0, 0), 0);
+    check_kernel();
+    EXPECT_EQ(take(L4_CAP_FPAGE(FREE_CAP, 15), true), 1u << 12);
+    for (unsigned type = 0; type < 8; type++)
+        EXPECT(!cap_lookup(s0->task, FREE_CAP + type));
+    EXPECT(!block_is_converted(kp->base) && mem_refill(s0->task, block + 0x5000, L4_W, NULL) == L4_D_NONE);
+    EXPECT_EQ(*(uint32_t *)host_access(s0->task, block + 0x5000, L4_R), 0);
+    check_kernel();
+}
+
 /* Who has one page may not convert the one behind it, though that is his as well. */
 TEST(convert_within_one_mapping)
 {

@@ -446,9 +446,156 @@ TEST(first_fit_is_exact)
     EXPECT(kmem_alloc_in(kp, L4_SIZE_NODE, UNIT_NODE) == a);
     EXPECT(kmem_alloc_in(kp, L4_SIZE_NODE, UNIT_NODE) == NULL);
     EXPECT(kmem_alloc_page_in(kp, FRAME_CAPTABLE, sigma0_task) == NULL);
+    ((struct kobj *)(void *)c)->id = 77;
     kmem_free(c, L4_SIZE_ENDPOINT);
     EXPECT(kmem_alloc_in(kp, L4_SIZE_ENDPOINT, UNIT_ENDPOINT) == c);
     EXPECT_EQ(((struct kobj *)(void *)c)->id, 0);
+}
+
+/* ---- by name ---- */
+
+/* The kernel page at sigma0's capability `id`, of so many frames at `base`. */
+static struct kpage *kernel_page(struct kpage *kp, uint32_t id, uint32_t base, uint16_t frames)
+{
+    memset(kp, 0, sizeof *kp);
+    kobj_init(&kp->obj, L4_TYPE_KPAGE);
+    kp->base = base;
+    kp->frames = frames;
+    kpage_mark(kp);
+    name_root(&kp->obj, id);
+    return kp;
+}
+
+static uint32_t where(const void *p) { return p ? virt_to_phys(p) & ~(PAGE_SIZE - 1u) : 0; }
+
+/* All three ways to allocate, with one flexpage: the frames that they take from, and the detail. */
+static void expect_from(uint32_t fpage, uint32_t units, uint32_t page, enum l4_detail units_detail,
+                        enum l4_detail page_detail)
+{
+    const struct kres res = { .task = sigma0_task, .fpage = fpage };
+    struct kpage *at = NULL;
+    enum l4_detail detail = L4_D_BAD_VALUE;
+    void *p = kmem_alloc(&res, L4_SIZE_KPAGE, UNIT_KPAGE, &detail);
+
+    EXPECT_EQ(where(p), units);
+    EXPECT_EQ(detail, units_detail);
+    if (p)
+        kmem_free(p, L4_SIZE_KPAGE);
+    detail = L4_D_BAD_VALUE;
+    p = kmem_alloc_node(&res, &at, &detail);
+    EXPECT_EQ(where(p), units);
+    EXPECT(p ? at->base <= where(p) : detail == units_detail);
+    if (p)
+        kmem_free(p, L4_SIZE_NODE);
+    detail = L4_D_BAD_VALUE;
+    p = kmem_alloc_page(&res, FRAME_CAPTABLE, sigma0_task, &detail);
+    EXPECT_EQ(where(p), page);
+    EXPECT_EQ(detail, page_detail);
+    if (p)
+        kmem_free_page(p);
+    EXPECT_EQ(kres_usable(&res), units_detail == L4_D_RES_EMPTY ? L4_D_RES_EMPTY : L4_D_NONE);
+}
+
+static void expect_nothing(uint32_t fpage) { expect_from(fpage, 0, 0, L4_D_RES_EMPTY, L4_D_RES_EMPTY); }
+
+TEST(allocation_by_name)
+{
+    static struct kpage pages[3];
+    const uint32_t first = 0x00c00000u, second = 0x00c10000u, third = 0x00c20000u, dir = L4_CAP(0x800);
+    struct kres res, initial;
+    enum l4_detail detail;
+    struct node *n;
+    void *table;
+
+    boot();
+    res = (struct kres){ .task = sigma0_task, .fpage = L4_CAP_FPAGE(0x802, L4_W) };
+    initial = initial_pages();
+    EXPECT_EQ(space_add_table(sigma0_task, L4_SPACE_CAP, dir, &initial), L4_D_NONE);
+    expect_nothing(0);
+    expect_nothing(L4_CAP_FPAGE(0x802, L4_W));
+    kernel_page(&pages[0], 0x802, first, 4);
+    kernel_page(&pages[1], 0x805, second, 4);
+    kernel_page(&pages[2], 0xbff, third, 4);
+    /* the first by name, of the names of the flexpage only */
+    expect_from(L4_CAP_FPAGE(0x802, L4_W), first, first, L4_D_NONE, L4_D_NONE);
+    expect_from(L4_CAP_FPAGE(0x805, L4_W), second, second, L4_D_NONE, L4_D_NONE);
+    expect_nothing(L4_CAP_FPAGE(0x803, L4_W));
+    expect_from(L4_FPAGE(L4_CAP(0x803), L4_SPACE_CAP, 13, L4_W), first, first, L4_D_NONE, L4_D_NONE);
+    expect_from(L4_FPAGE(L4_CAP(0x806), L4_SPACE_CAP, 14, L4_W), second, second, L4_D_NONE, L4_D_NONE);
+    expect_from(L4_FPAGE(L4_CAP(0x806), L4_SPACE_CAP, 15, L4_W), first, first, L4_D_NONE, L4_D_NONE);
+    expect_from(L4_FPAGE(L4_CAP(0xbff), L4_SPACE_CAP, 21, L4_W), third, third, L4_D_NONE, L4_D_NONE);
+    expect_from(L4_FPAGE(L4_CAP(0xbff), L4_SPACE_CAP, 22, L4_W), first, first, L4_D_NONE, L4_D_NONE);
+    /* of a larger one the first 1024 names */
+    expect_from(L4_FPAGE(L4_CAP(0xc00), L4_SPACE_CAP, 23, L4_W), first, first, L4_D_NONE, L4_D_NONE);
+    expect_nothing(L4_FPAGE(L4_CAP(0x1400), L4_SPACE_CAP, 22, L4_W));
+    n = kmem_alloc(&initial, L4_SIZE_NODE, UNIT_NODE, &detail);
+    table = kmem_alloc_page(&initial, FRAME_CAPTABLE, sigma0_task, &detail);
+    EXPECT(n && table);
+    kmem_free_page(table);
+    expect_from(L4_FPAGE(L4_CAP(0x800), L4_SPACE_CAP, 32, L4_W), where(n), where(table), L4_D_NONE, L4_D_NONE);
+    kmem_free(n, L4_SIZE_NODE);
+    /* no flexpage of capabilities */
+    expect_nothing(L4_FPAGE(L4_CAP(0x802), L4_SPACE_CAP, 11, L4_W));
+    expect_nothing(L4_FPAGE(L4_CAP(0x802), L4_SPACE_MEM, 12, L4_W));
+    expect_nothing(L4_FPAGE(L4_CAP(0x802), L4_SPACE_IO, 12, L4_W));
+    /* without the right, of another type, dying */
+    pages[0].obj.root.name &= ~L4_W;
+    expect_nothing(L4_CAP_FPAGE(0x802, L4_W));
+    expect_from(L4_FPAGE(L4_CAP(0x800), L4_SPACE_CAP, 22, L4_W), second, second, L4_D_NONE, L4_D_NONE);
+    pages[0].obj.root.name |= L4_W;
+    pages[0].obj.flags |= KOBJ_DYING;
+    expect_nothing(L4_CAP_FPAGE(0x802, L4_W));
+    pages[0].obj.flags = 0;
+    expect_nothing(L4_CAP_FPAGE(L4_S0_CPU, L4_W));
+    /* no wholly free frame; full; the next page then */
+    for (unsigned i = 0; i < 4; i++)
+        EXPECT(kmem_alloc_page(&res, FRAME_CAPTABLE, sigma0_task, &detail) == phys_to_virt(first + i * PAGE_SIZE));
+    expect_from(L4_CAP_FPAGE(0x802, L4_W), 0, 0, L4_D_RES_FULL, L4_D_RES_ALIGN);
+    expect_from(L4_FPAGE(L4_CAP(0x800), L4_SPACE_CAP, 15, L4_W), second, second, L4_D_NONE, L4_D_NONE);
+    kmem_free_page(phys_to_virt(first + 2u * PAGE_SIZE));
+    n = kmem_alloc(&res, L4_SIZE_NODE, UNIT_NODE, &detail);
+    EXPECT_EQ(where(n), first + 2u * PAGE_SIZE);
+    expect_from(L4_CAP_FPAGE(0x802, L4_W), first + 2u * PAGE_SIZE, 0, L4_D_NONE, L4_D_RES_ALIGN);
+    kmem_free(n, L4_SIZE_NODE);
+}
+
+/* The hint may stand at a frame that has just become a table: no unit is taken from that. */
+TEST(unit_beside_a_table)
+{
+    static struct kpage kp;
+    struct kpage *at = &kp;
+    struct kres res;
+    enum l4_detail detail;
+    char *table;
+
+    boot();
+    res = (struct kres){ .task = sigma0_task, .fpage = L4_CAP_FPAGE(0x300, L4_W) };
+    kernel_page(&kp, 0x300, 0x00c00000u, 4);
+    table = kmem_alloc_page(&res, FRAME_CAPTABLE, sigma0_task, &detail);
+    EXPECT(table && kp.hint == 0);
+    EXPECT_EQ(where(kmem_alloc_node(&res, &at, &detail)), 0x00c01000u);
+    EXPECT(table_find((const uint32_t *)(const void *)table, 0, TABLE_NAMES) == TABLE_NAMES);
+}
+
+/* Any physical address is a legal question. */
+TEST(what_is_converted)
+{
+    const struct kpage *kp;
+    uint32_t count, bytes, frames, all_bytes, all_frames;
+
+    boot();
+    kp = (struct kpage *)node_kobj(cap_lookup(sigma0_task, L4_S0_KPAGE));
+    EXPECT(frame_is_converted(kp->base) && block_is_converted(kp->base));
+    EXPECT(!frame_is_converted(0xa0000) && frame_table[0xa0].kp == FRAME_DEVICE);
+    EXPECT(!frame_is_converted(0xfffff000u) && !block_is_converted(0xfffff000u));
+    EXPECT(!block_is_converted(PHYS_DIRECT_MAX));
+    count = frame_count;
+    kmem_totals(&all_bytes, &all_frames);
+    frame_count = kp->base >> PAGE_SHIFT; /* what is behind is none of ours */
+    EXPECT(!frame_is_converted(kp->base));
+    kmem_totals(&bytes, &frames);
+    frame_count = count;
+    EXPECT(bytes <= all_bytes && frames < all_frames);
 }
 
 /* The same by a plain search: which units of which frames are taken, and by objects of how many units. */
