@@ -200,23 +200,26 @@ static void case_ports(void)
 }
 
 /*
- * 4 MB of which each page was converted through one derived capability: that loses `convert` by unmap, and then by
- * itself.
+ * 4 MB of which each page was converted through one derived capability: that loses `convert` by unmap, then by
+ * itself; at last the kernel pages are given up one by one, the oldest, at the end of the list, first.
  */
 static void case_unconvert(void)
 {
     const uint32_t derived = L4_FPAGE(DERIVED, L4_SPACE_MEM, 22, L4_RIGHTS_ALL);
     uint32_t memory = bench_big_memory(4);
 
-    for (unsigned self = 0; self < 2; self++) {
+    for (unsigned how = 0; how < 3; how++) {
         l4_must(map_many(L4_FPAGE(memory, L4_SPACE_MEM, 22, L4_RIGHTS_ALL), DERIVED), "map");
         for (unsigned i = 0; i < PAGES_IN_4MB; i++)
             l4_must(l4_convert(OBJECTS + i, KPAGES, L4_FPAGE(DERIVED + i * 4096u, L4_SPACE_MEM, 12, L4_RIGHTS_ALL)),
                     "convert");
-        if (self)
+        if (how == 0)
+            l4_must(l4_unmap(L4_FPAGE(memory, L4_SPACE_MEM, 22, L4_T)), "unmap");
+        else if (how == 1)
             l4_must(l4_flush((derived & ~15u) | L4_T), "flush");
         else
-            l4_must(l4_unmap(L4_FPAGE(memory, L4_SPACE_MEM, 22, L4_T)), "unmap");
+            for (unsigned i = 0; i < PAGES_IN_4MB; i++)
+                l4_must(l4_flush(L4_CAP_FPAGE(OBJECTS + i, L4_RIGHTS_ALL)), "flush");
         l4_must(l4_unmap(L4_FPAGE(memory, L4_SPACE_MEM, 22, L4_RIGHTS_ALL)), "unmap");
     }
 }
