@@ -11,8 +11,9 @@
  *            sweep is enough.
  *   pass 3   upward from the root: it, and connectors above it that became leaves by that.
  *
- * Only leaves are ever unlinked, and none that still has kernel pages: another revocation is about to send them away.  Removing inner nodes front to back would let a node that still carries
- * rights slide below a stranger as soon as two revocations overlap or one is cancelled.  [G40]
+ * Only leaves are ever unlinked, and none that still has kernel pages: another revocation is about to send them away.
+ * Removing inner nodes front to back would let a node that still carries rights slide below a stranger as soon as two
+ * revocations overlap or one is cancelled.  [G40]
  *
  * Invariant: at a preemption point an active revocation stands on revoke_active and the nodes that its
  * root and cursor point to carry NODE_CURSOR.  Inside a step the cursor is a local variable and
