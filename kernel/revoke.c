@@ -246,18 +246,17 @@ ALWAYS_INLINE bool revoke_node(struct revoke *rv, struct node *c)
 struct page_range {
     uint32_t unlike;  /* bits of node.name that tell another kind of node, or a right that is kept */
     uint32_t lo, span;
-    uint32_t deepest; /* level; further down it is not the range that counts, but what stands above */
     bool keep;        /* REVOKE_KEEP */
 };
 
-ALWAYS_INLINE struct page_range page_range(uint32_t lo, uint32_t last, uint32_t mask, uint32_t deepest, bool keep)
+ALWAYS_INLINE struct page_range page_range(uint32_t lo, uint32_t last, uint32_t mask, bool keep)
 {
-    return (struct page_range){ 0xff0u | (L4_RIGHTS_ALL & ~mask), lo, last - lo, deepest, keep };
+    return (struct page_range){ 0xff0u | (L4_RIGHTS_ALL & ~mask), lo, last - lo, keep };
 }
 
 /*
  * What revoke_node() does with such pages, if they have no children and no flags, in one line: from c on to the
- * first node that is not like that.  floor: the root's.
+ * first node that is not like that.  floor: the root's.  One that lies in the range is selected, however deep.
  */
 ALWAYS_INLINE struct node *take_pages(const struct page_range *range, struct node *c, uint32_t floor, int *work,
                                       uint32_t *taken)
@@ -270,8 +269,7 @@ ALWAYS_INLINE struct node *take_pages(const struct page_range *range, struct nod
         uint32_t refs;
 
         if ((c->name & range->unlike) != L4_FPAGE(0, L4_SPACE_MEM, PAGE_SHIFT, 0) || next->level > node_floor(c) ||
-            (c->flags & ~(unsigned)NODE_DEVICE) || c->obj - range->lo > range->span || c->level > range->deepest ||
-            !c->task)
+            (c->flags & ~(unsigned)NODE_DEVICE) || c->obj - range->lo > range->span || !c->task)
             break;
         TRACE(UNMAP, c->obj, c->task->obj.id, c->name);
         refs = page_take(c);
@@ -291,8 +289,7 @@ ALWAYS_INLINE struct node *take_pages(const struct page_range *range, struct nod
 
 static struct node *revoke_pages(struct revoke *rv, struct node *c, uint32_t floor, int *left)
 {
-    struct page_range range = page_range(rv->lo, rv->last, rv->mask, rv->whole ? 0xffffffffu : floor + NODE_LEVEL_STEP,
-                                         (rv->how & REVOKE_KEEP) != 0);
+    struct page_range range = page_range(rv->lo, rv->last, rv->mask, (rv->how & REVOKE_KEEP) != 0);
     uint32_t refs;
 
     c = take_pages(&range, c, floor, left, &refs);
@@ -468,7 +465,7 @@ NO_FRAME_POINTER enum step revoke_below(struct revoke *rv, struct node *root, ui
                                         uint32_t mask)
 {
     uint32_t floor = node_floor(root);
-    struct page_range range = page_range(lo, last, mask, floor + NODE_LEVEL_STEP, false);
+    struct page_range range = page_range(lo, last, mask, false);
     uint32_t refs = 0;
     int left = (int)REVOKE_WORK;
 

@@ -50,16 +50,26 @@ static bool give(const struct model *from, struct task *to, uint32_t source, uin
     return map_outcome(&state) == L4_D_NONE;
 }
 
+/* One that is there. */
+static unsigned pick(void)
+{
+    unsigned n = below(NODES);
+
+    while (!model[n].node)
+        n = (n + 1u) % NODES;
+    return n;
+}
+
 static void do_map(void)
 {
-    unsigned from = below(NODES), n = 1;
+    unsigned from = pick(), n = 1;
     const struct model *source = &model[from];
     struct model *m;
     uint32_t rights = L4_R | below(16), at;
 
     while (n < NODES && model[n].node)
         n++;
-    if (n == NODES || !source->node)
+    if (n == NODES)
         return;
     m = &model[n];
     *m = (struct model){ .parent = from, .large = source->large && below(2), .page = source->page };
@@ -80,12 +90,12 @@ static void do_access(void)
 {
     static const struct kres *none;
     const struct kres res = { .task = s0->task, .fpage = KPAGES };
-    struct model *m = &model[below(NODES)];
+    struct model *m = &model[pick()];
     unsigned page = below(PAGES);
     uint32_t address = m->name + (m->large ? page * PAGE_SIZE : 0), access = below(2) ? L4_W : L4_R;
     uint32_t need = access == L4_W ? L4_R | L4_W : L4_R;
 
-    if (!m->node || (converted && (m->large ? page : m->page) == CONVERTED))
+    if (converted && (m->large ? page : m->page) == CONVERTED)
         return;
     if ((m->rights & need) != need) {
         EXPECT(!host_access(m->task, address, access));
@@ -177,18 +187,16 @@ static void query(unsigned root, unsigned first, unsigned last, unsigned how)
 static void do_revoke(void)
 {
     static const unsigned hows[] = { 0, 0, REVOKE_SELF, REVOKE_SELF | REVOKE_KEEP };
-    unsigned root = below(4) ? below(NODES) : 0, how = hows[below(4)], first = 0, last = 1023;
+    unsigned root = below(8) ? pick() : 0, how = hows[below(4)], first = 0, last = 1023;
     uint32_t mask = below(3) ? below(16) : below(2) * 15u, refs, lo;
     struct model *m = &model[root];
     struct revoke rv = { 0 };
     struct node *node = m->node;
     enum step step;
 
-    if (!node)
-        return;
     if (root == 0) { /* it stays as it is */
         how &= REVOKE_SELF;
-        mask = how ? 0 : mask;
+        mask = how || below(4) ? 0 : mask; /* else there is nothing again */
     }
     if (how & REVOKE_KEEP)
         mask = L4_RIGHTS_ALL;
@@ -241,15 +249,15 @@ static void do_call(void)
 
     for (unsigned i = 0; i < count; i++) {
         unsigned what = below(4), order = what == 0 ? 12u + below(7) : below(3) ? 12u + below(4) : SUPER_SHIFT;
-        unsigned n = below(NODES);
-        bool own = what == 1 || !model[n].node || !model[n].large;
+        unsigned n = pick();
+        bool own = what == 1 || !model[n].large;
         uint32_t mask = below(2) ? below(16) : below(2) * 15u, base = what == 0 ? SMALL : own ? BLOCK : model[n].name;
 
         if (what == 0)
             base += below(NODES) * PAGE_SIZE;
         else if (order < SUPER_SHIFT)
             base += below(PAGES) * PAGE_SIZE;
-        if (base - BLOCK < SUPER_SIZE && i >= unmaps)
+        if (base - BLOCK < SUPER_SIZE && (i >= unmaps || below(4)))
             mask = 0;
         base &= ~((1u << order) - 1u);
         words[i] = L4_FPAGE(base, L4_SPACE_MEM, order, mask);
@@ -289,7 +297,7 @@ static void ask(void) { this_cpu()->resched = true; }
 
 static void run(bool convert, bool preempted)
 {
-    unsigned long steps = unit_number("steps", 4000);
+    unsigned long steps = unit_number("steps", 10000);
     struct kres res;
 
     boot(true);
@@ -307,13 +315,13 @@ static void run(bool convert, bool preempted)
                                .rights = L4_RIGHTS_ALL };
     host_window = preempted ? ask : NULL;
     for (unsigned long i = 0; i < steps && !unit_failures; i++) {
-        unsigned what = below(16);
+        unsigned what = below(64);
 
-        if (what < 6)
+        if (what < 16)
             do_map();
-        else if (what < 13)
+        else if (what < 56)
             do_access();
-        else if (what < 15)
+        else if (what < 61)
             do_revoke();
         else
             do_call();
