@@ -559,22 +559,32 @@ TEST(allocation_by_name)
     kmem_free(n, L4_SIZE_NODE);
 }
 
-/* The hint may stand at a frame that has just become a table: no unit is taken from that. */
-TEST(unit_beside_a_table)
+/* The hint may stand at a frame that has just become a table: no units are taken from that, whoever owns it. */
+TEST(units_beside_a_table)
 {
     static struct kpage kp;
     struct kpage *at = &kp;
-    struct kres res;
     enum l4_detail detail;
-    char *table;
+    struct kres res;
 
     boot();
     res = (struct kres){ .task = sigma0_task, .fpage = L4_CAP_FPAGE(0x300, L4_W) };
     kernel_page(&kp, 0x300, 0x00c00000u, 4);
-    table = kmem_alloc_page(&res, FRAME_CAPTABLE, sigma0_task, &detail);
-    EXPECT(table && kp.hint == 0);
-    EXPECT_EQ(where(kmem_alloc_node(&res, &at, &detail)), 0x00c01000u);
-    EXPECT(table_find((const uint32_t *)(const void *)table, 0, TABLE_NAMES) == TABLE_NAMES);
+    for (unsigned how = 0; how < 3; how++) {
+        /* an address that could be read as free units, and entries that could be read as tags */
+        uint32_t *table = kmem_alloc_page(&res, FRAME_SHADOW, (struct task *)(uintptr_t)0x0a004000u, &detail);
+        void *p;
+
+        EXPECT(table && kp.hint == 0);
+        table[0] = 0x11111111u;
+        p = how == 0 ? kmem_alloc_node(&res, &at, &detail)
+            : kmem_alloc(&res, how == 1 ? L4_SIZE_NODE : L4_SIZE_THREAD, how == 1 ? UNIT_NODE : UNIT_THREAD, &detail);
+        EXPECT_EQ(where(p), 0x00c01000u);
+        EXPECT_EQ(table_find(table, 1, TABLE_NAMES), TABLE_NAMES);
+        EXPECT_EQ(table[0], 0x11111111u);
+        kmem_free(p, how == 2 ? L4_SIZE_THREAD : L4_SIZE_NODE);
+        kmem_free_page(table);
+    }
 }
 
 /* Any physical address is a legal question. */
