@@ -17,8 +17,8 @@ import pytest
 from harness import rsp
 from harness.kdb import Kdb
 
-#: Cases that come along everywhere.  (Not canary_objects: it asks for the time, and now any word may be the time.)
-CASES = "canary_faults,canary_ipc,canary_threads,answer_,entry_,exception,irq_,fpu_two,ipc_every_length_task"
+#: Cases that come along everywhere.
+CASES = "canary,answer_,entry_,exception,irq_,fpu_two,ipc_every_length_task"
 ESP, EIP, EFLAGS, DS, ES, WORDS = 4, 8, 9, 12, 13, 16
 KERNEL_CS, USER_CS, USER_DS = 0x08, 0x1B, 0x23
 FLAG_TF, FLAG_IF, FLAG_RF = 1 << 8, 1 << 9, 1 << 16
