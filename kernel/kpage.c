@@ -218,11 +218,18 @@ struct scan {
 #define SCAN_NAME  2
 #define SCAN_ALL   (1 << 30)
 
-/* Nothing fits into frame f any more, of whatever size. */
-ALWAYS_INLINE void skip_full(struct kpage *kp, unsigned frame)
+/* Frames below `end` were looked at: the hint passes those in which nothing is left, of whatever size. */
+ALWAYS_INLINE void advance_hint(struct kpage *kp, unsigned end)
 {
-    if (frame == kp->hint)
+    const struct frame *first = &frame_table[kp->base >> PAGE_SHIFT];
+
+    while (kp->hint < end) {
+        uint32_t use = first[kp->hint].use;
+
+        if (use_kind(use) == FRAME_CHUNKED ? use_free(use) != 0 : use_kind(use) == FRAME_FREE)
+            break;
         kp->hint++;
+    }
 }
 
 static void *chunk_frame(struct kpage *kp, unsigned frame, unsigned units, enum unit_tag tag)
@@ -253,82 +260,72 @@ ALWAYS_INLINE void *take_at_hint(struct kpage *kp, unsigned units, enum unit_tag
 
 static void *alloc_units(struct kpage *kp, unsigned units, enum unit_tag tag, struct scan *s)
 {
-    const unsigned none = kp->frames;
+    const int none = kp->frames;
     struct frame *first = &frame_table[kp->base >> PAGE_SHIFT];
-    unsigned empty = none, frame = max_u32(s->frame, kp->hint);
-    int stop;
+    int empty = none, frame = (int)max_u32(s->frame, kp->hint), stop, end;
 
     if (UNLIKELY(s->empty)) {
-        empty = s->empty - 1u;
+        empty = (int)s->empty - 1;
         if (use_kind(first[empty].use) != FRAME_FREE) { /* somebody was faster */
-            frame = max_u32(empty, kp->hint);
+            frame = max_i32(empty, kp->hint);
             empty = none;
         }
     }
-    stop = (int)frame + s->left; /* sooner, if tags are searched */
-    for (; frame < none; frame++) {
+    stop = frame + s->left; /* sooner, if tags are searched */
+    end = min_i32(none, stop);
+    for (; frame < end; frame++) {
         struct frame *f = &first[frame];
 
-        if (UNLIKELY((int)frame >= stop)) {
-            s->empty = empty == none ? 0 : empty + 1u;
-            s->frame = frame;
-            s->left = 0;
-            return NULL;
-        }
         if (f->kind == FRAME_CHUNKED) {
             char *page;
             unsigned unit;
 
-            if (f->free < units) { /* the most frequent case where there are many */
-                if (UNLIKELY(f->free == 0))
-                    skip_full(kp, frame);
+            if (f->free < units) /* the most frequent case where there are many */
                 continue;
-            }
             stop -= SCAN_TAGS - SCAN_FRAME;
-            page = phys_to_virt(kp->base + (frame << PAGE_SHIFT));
+            end = min_i32(none, stop);
+            page = phys_to_virt(kp->base + ((paddr_t)frame << PAGE_SHIFT));
             unit = tags_find((const uint32_t *)(void *)page, f->hint, units);
             if (unit) {
-                s->left = stop - (int)frame - SCAN_FRAME;
-                s->frame = frame;
-                s->empty = 0;
+                advance_hint(kp, (unsigned)frame);
+                *s = (struct scan){ .left = stop - frame - SCAN_FRAME, .frame = (unsigned)frame };
                 return frame_take_units(f, page, unit, units, tag);
             }
         } else if (use_kind(f->use) == FRAME_FREE) {
             if (empty == none)
                 empty = frame;
             else if (frame - empty >= LOOK_BEHIND)
-                break;
-        } else {
-            skip_full(kp, frame);
+                goto first_free;
         }
     }
-    s->left = max_i32(stop - (int)frame, 1); /* all of it was looked at: the search is not over by that */
-    s->frame = empty;
-    s->empty = 0;
+    advance_hint(kp, (unsigned)frame);
+    if (UNLIKELY(frame < none)) {
+        *s = (struct scan){ .frame = (unsigned)frame, .empty = empty == none ? 0 : (unsigned)empty + 1u };
+        return NULL;
+    }
+first_free:
+    /* All of the kernel page was looked at: the search is not over by that. */
+    *s = (struct scan){ .left = max_i32(stop - frame, 1), .frame = (unsigned)empty };
     if (empty == none || units > L4_UNITS_USABLE)
         return NULL;
-    return chunk_frame(kp, empty, units, tag);
+    return chunk_frame(kp, (unsigned)empty, units, tag);
 }
 
 /* The first free frame of kp in [from, end), which becomes a page; or `end`. */
 ALWAYS_INLINE unsigned take_frame(struct kpage *kp, unsigned from, unsigned end, uint32_t use, void **page)
 {
-    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT];
+    struct frame *first = &frame_table[kp->base >> PAGE_SHIFT], *f = first + from, *stop = first + end;
 
-    for (unsigned frame = from; frame < end; frame++) {
-        uint32_t old = first[frame].use;
-
-        if (use_kind(old) == FRAME_FREE) {
-            first[frame].use = use;
-            *page = phys_to_virt(kp->base + (frame << PAGE_SHIFT));
-            if (use_kind(use) != FRAME_PAGEDIR && use_kind(use) != FRAME_IOBITMAP)
-                memset(*page, 0, PAGE_SIZE);
-            return frame;
-        }
-        if (!(use_kind(old) == FRAME_CHUNKED && use_free(old) != 0))
-            skip_full(kp, frame);
-    }
-    return end;
+    for (; f < stop && use_kind(f->use) != FRAME_FREE; f++)
+        ;
+    advance_hint(kp, (unsigned)(f - first));
+    if (f == stop)
+        return end;
+    f->use = use;
+    *page = phys_to_virt(kp->base + ((paddr_t)(f - first) << PAGE_SHIFT));
+    if (use_kind(use) != FRAME_PAGEDIR && use_kind(use) != FRAME_IOBITMAP)
+        memset(*page, 0, PAGE_SIZE);
+    return (unsigned)(f - first);
 }
 
 static void *alloc_page(struct kpage *kp, uint32_t use, struct scan *s)
@@ -626,7 +623,7 @@ void *kmem_alloc_page(const struct kres *res, enum frame_use use, struct task *o
 
     *detail = L4_D_NONE;
     if (LIKELY(kp != NULL))
-        (void)take_frame(kp, kp->hint, min_u32(kp->frames, kp->hint + 8u), word, &page);
+        (void)take_frame(kp, kp->hint, min_u32(kp->frames, kp->hint + 24u), word, &page);
     return LIKELY(page != NULL) ? page : search_page(res, word, detail);
 }
 

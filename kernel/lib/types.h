@@ -37,6 +37,7 @@ ALWAYS_INLINE uint32_t round_down(uint32_t x, uint32_t unit) { return x & ~(unit
 ALWAYS_INLINE uint32_t round_up(uint32_t x, uint32_t unit) { return (x + unit - 1u) & ~(unit - 1u); }
 ALWAYS_INLINE uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 ALWAYS_INLINE uint32_t max_u32(uint32_t a, uint32_t b) { return a > b ? a : b; }
+ALWAYS_INLINE int32_t min_i32(int32_t a, int32_t b) { return a < b ? a : b; }
 ALWAYS_INLINE int32_t max_i32(int32_t a, int32_t b) { return a > b ? a : b; }
 
 #endif

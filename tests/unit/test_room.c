@@ -151,6 +151,12 @@ static void take_frame_at_point(void)
         fill(0);
 }
 
+static void exchange_at_point(void)
+{
+    if (++points == 2u * 512 / FRAMES_AT_ONCE)
+        s0->map.room.at[ROOM_OBJECT].id++;
+}
+
 /* One kernel page of 4 MB: in every frame half is free, and nowhere three units in a row. */
 TEST(a_thousand_frames_without_a_fit)
 {
@@ -169,6 +175,12 @@ TEST(a_thousand_frames_without_a_fit)
     EXPECT_EQ(create_in(big, L4_TYPE_THREAD, 0, 0), L4_ERR(L4_NOMEM, L4_D_RES_FULL, 1));
     EXPECT(points >= 1024 / FRAMES_AT_ONCE);
     EXPECT_EQ(create_in(big, L4_TYPE_TASK, 0, 0), L4_ERR(L4_NOMEM, L4_D_RES_FULL, 1));
+
+    /* another kernel page has come to the name: it is looked at from its beginning */
+    host_window = exchange_at_point;
+    EXPECT_EQ(create_in(big, L4_TYPE_THREAD, 0, 0), L4_ERR(L4_NOMEM, L4_D_RES_FULL, 1));
+    EXPECT(points >= 2u * (1024 + 500) / FRAMES_AT_ONCE);
+    host_window = count_point;
 
     /* the first free frame is remembered while those behind it are searched */
     free_frame(100);
@@ -286,9 +298,9 @@ TEST(a_view_behind_many_full_kernel_pages)
     EXPECT_EQ(mem_refill(s0->task, super + 2u * PAGE_SIZE, L4_R, NULL), L4_D_NONE); /* gives up the view */
     EXPECT_EQ(create(L4_TYPE_KPAGE, FREE_CAP, L4_FPAGE(super, L4_SPACE_MEM, 12, L4_T), 0), 0);
     s0->map.room.started = (uint16_t)started;
-    empty(5);
+    empty(20);
     EXPECT_EQ(touch(super + PAGE_SIZE), 1);
-    EXPECT(where(table_of(s0->task->pd[super >> SUPER_SHIFT])) == room(5));
+    EXPECT(where(table_of(s0->task->pd[super >> SUPER_SHIFT])) == room(20));
     check_kernel();
 }
 
