@@ -28,6 +28,7 @@ enum unmap_stage { UNMAP_CHECK, UNMAP_LOAD, UNMAP_NAMES, UNMAP_STORE };
 #define UNMAP_WORD   4u
 #define COUNTS_MASK 0xffff0u /* FC and UC, as they stand in W0 of input and output */
 #define ONE_TO_UNMAP 0x10u   /* of these: UC 1, FC 0 */
+#define ONE_TO_FLUSH 0x1000u
 #define COUNT_MAX  255u
 #define REGISTER_PAGES 4u    /* flexpages in W1..W4 */
 
@@ -329,11 +330,30 @@ NO_FRAME_POINTER static bool unmap_one(struct thread *t)
     return true;
 }
 
+/* It is the creator's capability, from which nothing was mapped: the object dies.  False: nothing is done. */
+static bool flush_one(struct thread *t)
+{
+    uint32_t word = t->frame.w[1];
+    struct node *node;
+
+    if (((word >> 4) & 255u) != (L4_SPACE_CAP << 6 | L4_NAME_SHIFT))
+        return false;
+    node = cap_lookup(t->task, word >> L4_NAME_SHIFT);
+    if (!node || !revoke_creator(node, word & L4_RIGHTS_ALL))
+        return false;
+    t->names.index = 1; /* the end of the list: only reaping is left */
+    t->names.stage = UNMAP_LOAD;
+    t->frame.w[1] = 0;
+    unmap_end(t);
+    return true;
+}
+
 NO_FRAME_POINTER void sys_unmap(struct thread *t)
 {
     unsigned count = unmap_count(t) + flush_count(t);
+    uint32_t counts = t->frame.w[0] & COUNTS_MASK;
 
-    if ((t->frame.w[0] & COUNTS_MASK) == ONE_TO_UNMAP && unmap_one(t))
+    if (counts == ONE_TO_UNMAP ? unmap_one(t) : counts == ONE_TO_FLUSH && flush_one(t))
         return;
     if (count > COUNT_MAX) {
         unmap_finish(t, L4_ERR(L4_PARAM, L4_D_BAD_COUNT, 0));
