@@ -34,6 +34,12 @@ ALWAYS_INLINE uint32_t flexpage_mask(unsigned order)
     return (2u << (order - 1u)) - 1u;
 }
 
+/* log2 of the names that the word selects in this space, 0 to 20; more if it is no flexpage of this space. */
+ALWAYS_INLINE unsigned flexpage_order_in(uint32_t word, unsigned space)
+{
+    return ((word >> 4) & 255u) - (space << 6 | L4_NAME_SHIFT);
+}
+
 /* Where a map takes from and where it puts to: both aligned to 2^order. */
 struct hot_spot {
     uint32_t source, destination;

@@ -11,6 +11,7 @@
  */
 #include "kernel/kpage.h"
 
+#include "kernel/flexpage.h"
 #include "kernel/lib/string.h"
 #include "kernel/task.h"
 
@@ -414,7 +415,7 @@ ALWAYS_INLINE struct kpage *usable_kpage(const struct node *n)
 /* The first that is not full, if it is among the first few names, where nearly all searches end; NULL says nothing. */
 ALWAYS_INLINE struct kpage *kres_first(const struct kres *res)
 {
-    uint32_t fpage = res->fpage, order = ((fpage >> 4) & 255u) - (L4_SPACE_CAP << 6 | L4_NAME_SHIFT), names;
+    uint32_t fpage = res->fpage, order = flexpage_order_in(fpage, L4_SPACE_CAP), names;
     struct node **slot, **end;
 
     if (UNLIKELY(order > SUPER_SHIFT - L4_NAME_SHIFT) || UNLIKELY(!res->task))

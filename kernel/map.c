@@ -554,15 +554,13 @@ static enum l4_detail place_any(struct map_job *job, const struct thread *receiv
 ALWAYS_INLINE bool place_one(const struct thread *receiver, unsigned space, uint32_t fpage, uint32_t *to,
                              uint32_t *rights)
 {
-    const unsigned one = space << 6 | L4_NAME_SHIFT; /* space and size, as they stand in bits [11:4] */
-
-    if (UNLIKELY(((fpage >> 4) & 255u) != one))
+    if (UNLIKELY(flexpage_order_in(fpage, space) != 0))
         return false;
     *to &= 0xfffff000u;
     *rights = fpage & L4_RIGHTS_ALL;
     if (receiver->ipc->kind == IPC_USER) {
         uint32_t window = receiver->tcr[L4_TCR_WINDOW + space], mask;
-        unsigned more = ((window >> 4) & 255u) - one;
+        unsigned more = flexpage_order_in(window, space);
 
         if (UNLIKELY(more > 32u - L4_NAME_SHIFT))
             return false;
@@ -577,7 +575,7 @@ ALWAYS_INLINE bool place_one(const struct thread *receiver, unsigned space, uint
 #define HAND_NAMES 16u
 ALWAYS_INLINE struct node *node_at_hand(const struct task *task, uint32_t fpage)
 {
-    unsigned order = ((fpage >> 4) & 255u) - (L4_SPACE_CAP << 6 | L4_NAME_SHIFT), names;
+    unsigned order = flexpage_order_in(fpage, L4_SPACE_CAP), names;
     struct node **slot, **end;
 
     if (UNLIKELY(order > SUPER_SHIFT - L4_NAME_SHIFT))

@@ -263,9 +263,7 @@ static struct kobj *build(const struct create_args *args, enum l4_detail *detail
 /* ObjRes, SpaceRes: a flexpage of capabilities, of one table at most; or nil. */
 ALWAYS_INLINE bool is_resource(uint32_t word)
 {
-    unsigned order = (word >> 4) & 63u, space = (word >> 10) & 3u;
-
-    return word == 0 || (space == L4_SPACE_CAP && order >= L4_NAME_SHIFT && order <= SUPER_SHIFT);
+    return flexpage_order_in(word, L4_SPACE_CAP) <= SUPER_SHIFT - L4_NAME_SHIFT || word == 0;
 }
 
 /* 0, or the W0 that the call ends with.  *new_table: the name has no table yet.  Changes nothing. */

@@ -305,7 +305,7 @@ static void unmap_continue(struct thread *t)
 NO_FRAME_POINTER static bool unmap_one(struct thread *t)
 {
     uint32_t word = t->frame.w[1], base, mask, part;
-    unsigned order = ((word >> 4) & 255u) - L4_NAME_SHIFT; /* with the space, which is 0 */
+    unsigned order = flexpage_order_in(word, L4_SPACE_MEM);
     struct node *node;
 
     if (UNLIKELY(order > SUPER_SHIFT - L4_NAME_SHIFT))
@@ -336,7 +336,7 @@ static bool flush_one(struct thread *t)
     uint32_t word = t->frame.w[1];
     struct node *node;
 
-    if (((word >> 4) & 255u) != (L4_SPACE_CAP << 6 | L4_NAME_SHIFT))
+    if (flexpage_order_in(word, L4_SPACE_CAP) != 0)
         return false;
     node = cap_lookup(t->task, word >> L4_NAME_SHIFT);
     if (!node || !revoke_creator(node, word & L4_RIGHTS_ALL))
