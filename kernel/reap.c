@@ -69,11 +69,6 @@ void reap_push(struct kobj *o)
     stack_push(o);
 }
 
-bool reap_pending(void)
-{
-    return reap_top != NULL;
-}
-
 /* `o` must be gone before the object on top can be. */
 static void reap_first(struct kobj *o)
 {

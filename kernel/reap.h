@@ -25,7 +25,8 @@
  * same id.  A builder that gives up pushes the object here.
  */
 void reap_push(struct kobj *o);
-bool reap_pending(void);
+extern struct kobj *reap_top; /* the stack from the top, linked by reap_next; others only read it */
+ALWAYS_INLINE bool reap_pending(void) { return reap_top != NULL; }
 /*
  * Work until the stack is empty or preempted.  STEP_GONE instead of either if `self` (may be NULL) was
  * destroyed, or lost its task by this: it does not go on with what it was doing, and what is left on
@@ -80,14 +81,12 @@ void reap_walk_start(struct reap_walk *w, struct kobj *o);
 void reap_walk_next(struct reap_walk *w, struct reap_item *item);
 void reap_walk_pass(struct reap_walk *w, const struct reap_item *item);
 
-/* The stack from the top, for check and kdb: linked by reap_next. */
-extern struct kobj *reap_top;
 extern struct revoke reap_revoke; /* the flush under way; belongs to whatever stands on top */
 
 /* What each module does when its object dies.  Bounded; false = call again after a preemption point. */
 bool thread_dissociate(struct thread *t);       /* thread.c: unbind, leave queues, reservations off */
 struct endpoint;
-bool endpoint_dissociate(struct endpoint *ep);  /* ipc.c: restart up to 16 queued threads */
+bool endpoint_dissociate(struct endpoint *ep);  /* ipc.c: restart up to 12 queued threads */
 struct resv;
 bool resv_dissociate(struct resv *r);           /* resv.c: detach thread, return the share */
 

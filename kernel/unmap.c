@@ -348,13 +348,10 @@ static bool flush_one(struct thread *t)
     return true;
 }
 
-NO_FRAME_POINTER void sys_unmap(struct thread *t)
+static void unmap_list(struct thread *t)
 {
     unsigned count = unmap_count(t) + flush_count(t);
-    uint32_t counts = t->frame.w[0] & COUNTS_MASK;
 
-    if (counts == ONE_TO_UNMAP ? unmap_one(t) : counts == ONE_TO_FLUSH && flush_one(t))
-        return;
     if (count > COUNT_MAX) {
         unmap_finish(t, L4_ERR(L4_PARAM, L4_D_BAD_COUNT, 0));
         return;
@@ -362,4 +359,12 @@ NO_FRAME_POINTER void sys_unmap(struct thread *t)
     t->names.index = 0;
     t->names.stage = count > 1 ? UNMAP_CHECK : UNMAP_LOAD;
     unmap_continue(t);
+}
+
+NO_FRAME_POINTER void sys_unmap(struct thread *t)
+{
+    uint32_t counts = t->frame.w[0] & COUNTS_MASK;
+
+    if (!(counts == ONE_TO_UNMAP ? unmap_one(t) : counts == ONE_TO_FLUSH && flush_one(t)))
+        unmap_list(t);
 }
