@@ -9,6 +9,14 @@
 
 static uint32_t random_state = 1;
 
+/* Each seed begins somewhere else. */
+static inline void random_seed(uint32_t seed)
+{
+    random_state = (seed + 1u) * 2654435761u;
+    if (!random_state)
+        random_state = 1;
+}
+
 static inline uint32_t random_word(void)
 {
     random_state ^= random_state << 13;

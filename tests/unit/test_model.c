@@ -14,6 +14,7 @@
 #include "kernel/cpu.h"
 #include "kernel/ipc.h"
 #include "kernel/sys.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 #define AGENTS 4u
@@ -147,14 +148,7 @@ static bool waiting[AGENTS];
 static unsigned long tried, done;
 static uint32_t kernel_object[OBJECTS]; /* model object -> kernel object or physical page */
 
-static uint32_t random_state = 1;
-static unsigned pick(unsigned n)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 17;
-    random_state ^= random_state << 5;
-    return n ? random_state % n : 0;
-}
+static unsigned pick(unsigned n) { return n ? below(n) : 0; }
 
 static uint32_t cap_name(unsigned i) { return L4_CAP(CAPS_FIRST + i); }
 static uint32_t page_name(unsigned task, unsigned i)
@@ -472,7 +466,7 @@ TEST(random)
 {
     unsigned long steps = unit_number("steps", 20000), step;
 
-    random_state = (uint32_t)unit_number("seed", 20261128) | 1u;
+    random_seed((uint32_t)unit_number("seed", 20261128));
     set_up();
     for (step = 1; step <= steps; step++) {
         int a;

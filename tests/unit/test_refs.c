@@ -301,7 +301,7 @@ static void run(bool convert, bool preempted)
     struct kres res;
 
     boot(true);
-    random_state = (uint32_t)unit_number("seed", 1);
+    random_seed((uint32_t)unit_number("seed", 1));
     EXPECT_EQ(create(L4_TYPE_TASK, TASK_3, 0, 0), 0);
     third = (struct task *)node_kobj(cap_lookup(s0->task, TASK_3));
     res = (struct kres){ .task = s0->task, .fpage = KPAGES };

@@ -197,7 +197,7 @@ TEST(random_trees)
     uint32_t root_share = 0;
     unsigned n, i, steps = (unsigned)unit_number("steps", 100000), splits = 0, merges = 0;
 
-    random_state = (uint32_t)unit_number("seed", 7);
+    random_seed((uint32_t)unit_number("seed", 7));
     reset();
     for (i = 0; i < RESVS; i++)
         m[i] = (struct model){ NO_PARENT, 0 };
@@ -375,7 +375,7 @@ TEST(late_interrupts)
     give_to(2, 3000, 10000, 60, false);
     set_ready(&threads[1], true);
     set_ready(&threads[2], true);
-    random_state = (uint32_t)unit_number("seed", 3);
+    random_seed((uint32_t)unit_number("seed", 3));
     for (n = 0; n < 4000; n++) {
         struct cpu *cpu = this_cpu();
         uint32_t part = below(4000) * US;

@@ -316,7 +316,7 @@ TEST(random_calls)
     struct thread *last = NULL;
 
     boot();
-    random_state = (uint32_t)unit_number("seed", 11);
+    random_seed((uint32_t)unit_number("seed", 11));
     for (i = 0; i < ARRAY_SIZE(many); i++) {
         EXPECT_EQ(create(CAP_MANY + 0x20 + i, L4_TYPE_THREAD), L4_OK);
         many[i] = (struct thread *)(void *)node_kobj(cap_lookup(sigma0->task, CAP_MANY + 0x20 + i));

@@ -15,6 +15,7 @@
 #include "kernel/ipc.h"
 #include "kernel/reap.h"
 #include "kernel/sys.h"
+#include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
 #define AGENTS 4u
@@ -30,14 +31,7 @@ static struct thread *agent[AGENTS], *now;
 static unsigned long finished, refused, cut;
 static bool quiet; /* no time passes */
 
-static uint32_t random_state;
-static uint32_t pick(uint32_t n)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 17;
-    random_state ^= random_state << 5;
-    return random_state % n;
-}
+static uint32_t pick(uint32_t n) { return below(n); }
 
 static void report(struct check *c, const char *text)
 {
@@ -281,7 +275,7 @@ TEST(storm)
     uint32_t bytes, frames, bytes_now, frames_now, i, word;
     struct thread *s0;
 
-    random_state = (uint32_t)unit_number("seed", 1234567) | 1u;
+    random_seed((uint32_t)unit_number("seed", 1234567));
     host_boot(&(struct host_config){ .megabytes = 32, .superpages = true });
     agent[0] = s0 = now = host_run();
     quiet = true;

@@ -163,7 +163,7 @@ static void heap_against_array(uint64_t base)
 
 TEST(heap)
 {
-    random_state = (uint32_t)unit_number("seed", 1);
+    random_seed((uint32_t)unit_number("seed", 1));
     heap_against_array(1000);
 }
 
