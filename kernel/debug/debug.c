@@ -417,23 +417,22 @@ bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *
         return false;
     active = true;
     uint32_t dr6 = bp_remove(); /* nothing but bp.c's trap_path[] before this line */
-    bool from_frame = !regs, handled = false;
     struct thread *t = thread_current();
-    if (!from_frame || t) {
-        struct debug_regs own;
-        if (clock_khz)
-            clock_stop();
-        if (from_frame) {
-            debug_frame_get(t, &own);
-            regs = &own;
-        }
-        struct debug_stop stop = { .reason = reason, .regs = regs, .text = text, .dr6 = dr6 };
-        handled = stop_machine(&stop);
-        if (from_frame)
-            debug_frame_set(t, regs);
-        if (clock_khz)
-            clock_go();
-    }
+    bool from_frame = !regs && t, handled;
+    struct debug_regs own;
+    if (clock_khz)
+        clock_stop();
+    if (from_frame)
+        debug_frame_get(t, &own);
+    else if (!regs)
+        arch_debug_capture(&own); /* an event while nobody runs */
+    regs = regs ? regs : &own;
+    struct debug_stop stop = { .reason = reason, .regs = regs, .text = text, .dr6 = dr6 };
+    handled = stop_machine(&stop);
+    if (from_frame)
+        debug_frame_set(t, regs);
+    if (clock_khz)
+        clock_go();
     cpu_stretch_forget();
     bp_insert(stay_out);        /* and nothing else behind this one */
     active = false;

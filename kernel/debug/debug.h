@@ -53,7 +53,8 @@ LINKSET_DECLARE(debug_fronts);
  * Stop the machine and run a front end until it resumes.  Callable from any kernel context with
  * interrupts off, also nested (a fault inside a front end unwinds its command instead).  Returns true if
  * somebody handled it; false: no front end, or it declined (the trap is the user program's own).
- * regs NULL: the frame of the current thread (system call 7, a fault without handler).
+ * regs NULL: the frame of the current thread (system call 7, a fault without handler, an event), or, if nobody runs, the
+ * registers of here.
  */
 bool debug_enter(enum debug_reason reason, struct debug_regs *regs, const char *text);
 void debug_init(void);   /* reads debug=, kdb=, gdb= */
