@@ -112,6 +112,23 @@ def test_watch_a_mapping(machine):
     m.expect("rounds played")
 
 
+def test_an_event_while_nobody_runs(machine):
+    """The last refills come when all threads sleep."""
+    m = boot(machine, "bp event sched.refill")
+    stopped(m, 64)
+    k = Kdb(m, stopped=True)
+    for _ in range(60):
+        if k.rows("trace last=1")[0]["thread"] is None:
+            break
+        k.go()
+        m.expect(rb'"point":64,')
+        k._prompt()
+    assert k.rows("trace last=1")[0]["thread"] is None
+    assert k.rows("bt")[0]["mode"] == "kernel"
+    k.cmd("bp event off")
+    k.go()
+
+
 def test_watch_a_reservation_an_endpoint_and_a_thread(machine):
     m = boot(machine, "bp watch rs8")
     stopped(m, 64)
