@@ -184,6 +184,10 @@ bool kdb_arg_ref(struct kdb *k, unsigned arg, struct kdb_ref *ref);
 bool kdb_rights_parse(uint32_t type, const char *letters, uint32_t *mask);
 void kdb_rights_text(char *to, uint32_t type, uint32_t rights); /* 5 bytes */
 const char *kdb_type_name(uint32_t type);
+const char *kdb_object_state(const struct kobj *o); /* "dying", "static", "live" */
+/* The kernel page whose memory p points into; NULL: none.  One of boot data has no name anywhere. */
+const struct kpage *kdb_page_of(const void *p);
+bool kdb_is_boot_page(const struct kpage *kp);
 uint32_t kdb_node_type(const struct node *n); /* enum l4_type */
 /* "tk5/cap/0x10"; "-" for a node without a name. */
 void kdb_slot_text(char *to, unsigned size, const struct node *n);
