@@ -148,6 +148,26 @@ CHECK_RULE(thread_dead, "THR-6", "THR", "a dead thread is halted, unbound and wi
             check_fail(c, "th%u is dead, but bound or with a reservation", t->obj.id);
 }
 
+CHECK_RULE(thread_search, "THR-7", "THR", "the cursor of a search for kernel memory lies where one can be")
+{
+    struct thread *t;
+
+    FOR_EACH(c, t, thread, THREAD) {
+        const struct kroom *room = &t->map.room;
+
+        if (room->started >> ROOM_COUNT)
+            check_fail(c, "th%u: searches that there are not: 0x%x", t->obj.id, room->started);
+        for (unsigned i = 0; i < ROOM_COUNT; i++) {
+            const struct kcursor *at = &room->at[i];
+
+            if (room->started & 1u << i && (at->slot > TABLE_NAMES || at->frame > BLOCK_FRAMES || at->empty > at->frame ||
+                                            (at->id && !at->usable)))
+                check_fail(c, "th%u: search %u is at name %u, frame %u, with %u free", t->obj.id, i, at->slot, at->frame,
+                           at->empty);
+        }
+    }
+}
+
 /* ---- endpoints and IPC ------------------------------------------------------------------------------- */
 
 /* What ipc_fast() takes for granted.  */

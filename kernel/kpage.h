@@ -76,6 +76,7 @@ enum kroom_use {
     ROOM_VIEW = ROOM_PAGES + L4_TASK_PAGES, ROOM_COUNT         /* page fault */
 };
 
+/* Invariant (THR-7): of those started, slot <= 1024, frame <= 1024, empty <= frame; a kernel page that was met is usable. */
 struct kcursor {
     uint32_t id;    /* of the kernel page that was looked at last */
     uint16_t slot;  /* its number among the names */

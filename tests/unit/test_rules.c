@@ -111,6 +111,14 @@ TEST(rules_of_threads_can_fail)
     BREAKS("THR-5", s0->task = NULL, s0->task = task);
     BREAKS("THR-6", (waiter->halt_reason = HALT_DEAD, waiter->state = THREAD_HALTED),
            (waiter->halt_reason = HALT_FRESH, waiter->state = THREAD_RECV));
+    BREAKS("THR-7", waiter->map.room.started = 1u << ROOM_COUNT, kroom_reset(&waiter->map.room));
+    waiter->map.room.at[ROOM_VIEW] = (struct kcursor){ .slot = 1024, .frame = 1024, .empty = 1024 };
+    waiter->map.room.started = 1u << ROOM_VIEW;
+    BREAKS("THR-7", waiter->map.room.at[ROOM_VIEW].slot++, waiter->map.room.at[ROOM_VIEW].slot--);
+    BREAKS("THR-7", waiter->map.room.at[ROOM_VIEW].frame++, waiter->map.room.at[ROOM_VIEW].frame--);
+    BREAKS("THR-7", waiter->map.room.at[ROOM_VIEW].empty++, waiter->map.room.at[ROOM_VIEW].empty--);
+    BREAKS("THR-7", waiter->map.room.at[ROOM_VIEW].id = 1, waiter->map.room.at[ROOM_VIEW].id = 0);
+    kroom_reset(&waiter->map.room);
 }
 
 TEST(rules_of_ipc_can_fail)
