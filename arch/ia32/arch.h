@@ -40,6 +40,14 @@ ALWAYS_INLINE uint32_t read_cr2(void)
     __asm__ volatile("mov %%cr2, %0" : "=r"(value));
     return value;
 }
+ALWAYS_INLINE uint32_t read_dr6(void)
+{
+    uint32_t value;
+    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
+    return value;
+}
+ALWAYS_INLINE void write_dr6(uint32_t value) { __asm__ volatile("mov %0, %%dr6" : : "r"(value)); }
+#define DR6_NONE 0xffff0ff0u
 ALWAYS_INLINE uint32_t read_cr3(void)
 {
     uint32_t value;

@@ -6,6 +6,7 @@
 #include <arch/debug.h>
 #include <arch/frame.h>
 #include <arch/paging.h>
+#include "arch/ia32/arch.h"
 #include "kernel/debug/debug.h"
 #include "kernel/kpage.h"
 
@@ -13,8 +14,6 @@ STATIC_ASSERT(offsetof(struct debug_regs, eflags) == 36); /* stack.asm */
 STATIC_ASSERT(offsetof(struct debug_regs, cs) == 40);
 STATIC_ASSERT(offsetof(struct debug_regs, vector) == 52);
 STATIC_ASSERT(offsetof(struct debug_regs, user) == 60);
-
-#define CR0_WP 0x00010000u
 
 static uint32_t read_dr7(void)
 {
@@ -32,8 +31,8 @@ uint32_t arch_debug_quiet(void)
 {
     uint32_t dr6;
     write_dr7(0x400u);
-    __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-    __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0u)); /* sticky: nobody else clears it */
+    dr6 = read_dr6();
+    write_dr6(DR6_NONE); /* sticky: nobody else clears it */
     return dr6;
 }
 

@@ -25,7 +25,6 @@ enum {
 
 #define DR6_HIT  0x000fu
 #define DR6_STEP 0x4000u
-#define DR6_NONE 0xffff0ff0u
 
 struct user_frame relocated;
 
@@ -194,18 +193,6 @@ static struct user_frame *resume(struct user_frame *f, const struct debug_regs *
         memcpy(&relocated, f, offsetof(struct user_frame, esp));
     relocated.esp = regs->esp;
     return &relocated;
-}
-
-static uint32_t read_dr6(void)
-{
-    uint32_t value;
-    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
-    return value;
-}
-
-static void write_dr6(uint32_t value)
-{
-    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
 }
 
 /* The user program single-stepped into sysenter: go on with its trap flag where it belongs.  [S23] */
